@@ -1,0 +1,96 @@
+/* gst-plugins-egress: real-time audio out of LiveKit rooms
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The vocabulary that the elements share with each other and with applications: the meta that
+ * says whose audio a buffer holds, the bus messages, and the mark of a room's clock.
+ * This is the one header an application includes; it is plain C.
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/** Level of digital silence, in dBov (0 dBov = a full-scale square wave). */
+#define ROOM_AUDIO_SILENCE_DBOV (-127.0)
+
+/** One participant's track, as a RoomAudioMeta or a message describes it.
+ * Strings that are not known are "" in results and may be NULL in arguments. */
+typedef struct {
+  const gchar* track;    /* track id, e.g. LiveKit's TR_xxx */
+  const gchar* identity; /* participant identity, unique in the room */
+  const gchar* name;     /* display name; falls back to the identity */
+  gdouble level_dbov;    /* RMS over the buffer, ROOM_AUDIO_SILENCE_DBOV .. 0 */
+  gboolean muted;        /* what the sender last said; the samples decide, not this */
+} RoomAudioTrack;
+
+/* ---- RoomAudioMeta ------------------------------------------------------------------------
+ * A GstCustomMeta named "RoomAudioMeta" with the tag "audio", so that it survives audioconvert,
+ * audioresample, queue, volume and the like. Fields of its structure:
+ *   on a track's buffer: track, identity, name (string), level (double, dBov), muted (boolean)
+ *   on a mix:  tracks (array of structures with the fields above), one entry a track in the mix
+ *   added by speakerdetect: active-identity, active-name, active-track (string; all "" when
+ *              nobody speaks), active-level (double, dBov)
+ */
+#define ROOM_AUDIO_META_NAME "RoomAudioMeta"
+
+/** Registers the meta; safe to call often and from any thread. */
+const GstMetaInfo* room_audio_meta_register(void);
+
+/** Marks @buffer (writable) as audio of one track, replacing an earlier RoomAudioMeta. */
+void room_audio_buffer_set_track(GstBuffer* buffer, const RoomAudioTrack* track);
+
+/** Marks @buffer (writable) as a mix of @n_tracks tracks, replacing an earlier RoomAudioMeta. */
+void room_audio_buffer_set_mix(GstBuffer* buffer, const RoomAudioTrack* tracks, guint n_tracks);
+
+/** Number of tracks described: 0 with an empty mix, -1 without a RoomAudioMeta. */
+gint room_audio_buffer_get_n_tracks(GstBuffer* buffer);
+
+/** Reads entry @index (a track's buffer has one, index 0). Strings live as long as the meta. */
+gboolean room_audio_buffer_get_track(GstBuffer* buffer, guint index, RoomAudioTrack* track);
+
+/** Adds who speaks to the RoomAudioMeta of @buffer (writable); makes an empty mix if there is
+ * none. @active NULL = nobody. */
+void room_audio_buffer_set_active(GstBuffer* buffer, const RoomAudioTrack* active);
+
+/** TRUE when a detector has judged @buffer. @active->identity is "" when nobody speaks. */
+gboolean room_audio_buffer_get_active(GstBuffer* buffer, RoomAudioTrack* active);
+
+/* ---- The room's clock ---------------------------------------------------------------------
+ * Pads of one room are fed by one thread with equal slices: same timestamp, same duration, in
+ * the same tick. Their stream-start event names that clock, so that a mixer linked to them
+ * directly can sum them in the pushing thread without waiting for anybody.
+ */
+
+/** Writes the clock's name and slice length into @stream_start (writable). */
+void room_audio_event_set_room_clock(GstEvent* stream_start, const gchar* clock_id,
+                                     GstClockTime slice_duration);
+
+/** FALSE when @stream_start names no room clock. @clock_id is owned by the event. */
+gboolean room_audio_event_get_room_clock(GstEvent* stream_start, const gchar** clock_id,
+                                         GstClockTime* slice_duration);
+
+/** Declares @src_pad as fed by a room's clock thread; call once when making the pad. */
+void room_audio_pad_set_room_clocked(GstPad* src_pad);
+
+/** TRUE when @sink_pad's peer, looked up through ghost pads, is a room-clocked pad: nothing
+ * (no queue, no converter) lies between. */
+gboolean room_audio_pad_is_fed_by_room_clock(GstPad* sink_pad);
+
+/* ---- Messages (GST_MESSAGE_ELEMENT; docs/messages.md lists the fields) ---------------------*/
+
+/** "livekit-track": @event is one of added, removed, muted, unmuted, stalled, lost. */
+GstMessage* room_audio_message_new_track(GstElement* source, const gchar* event, const gchar* room,
+                                         const gchar* pad_name, const RoomAudioTrack* track,
+                                         GstClockTime running_time);
+
+/** "active-speaker": @active NULL = nobody; @speakers are all who talk now, loudest first. */
+GstMessage* room_audio_message_new_active_speaker(GstElement* source, const RoomAudioTrack* active,
+                                                  const RoomAudioTrack* speakers, guint n_speakers,
+                                                  GstClockTime running_time);
+
+/** Wall clock of @running_time as ISO 8601 with milliseconds and Z; g_free() it. "" when
+ * @element has no clock or base time yet. */
+gchar* room_audio_utc_at_running_time(GstElement* element, GstClockTime running_time);
+
+G_END_DECLS

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// RoomAudioMeta: whose audio a buffer holds.
+#include "roomaudio.h"
+
+namespace {
+
+// Field names are looked up on every buffer: interned once.
+struct Fields {
+  GQuark track = g_quark_from_static_string("track");
+  GQuark identity = g_quark_from_static_string("identity");
+  GQuark name = g_quark_from_static_string("name");
+  GQuark level = g_quark_from_static_string("level");
+  GQuark muted = g_quark_from_static_string("muted");
+  GQuark tracks = g_quark_from_static_string("tracks");
+  GQuark active_track = g_quark_from_static_string("active-track");
+  GQuark active_identity = g_quark_from_static_string("active-identity");
+  GQuark active_name = g_quark_from_static_string("active-name");
+  GQuark active_level = g_quark_from_static_string("active-level");
+};
+
+const Fields& fields() {
+  static const Fields instance;
+  return instance;
+}
+
+const gchar* or_empty(const gchar* text) {
+  return text ? text : "";
+}
+
+const gchar* string_field(const GstStructure* structure, GQuark field) {
+  const GValue* value = gst_structure_id_get_value(structure, field);
+  return value && G_VALUE_HOLDS_STRING(value) ? or_empty(g_value_get_string(value)) : "";
+}
+
+gdouble level_field(const GstStructure* structure, GQuark field) {
+  const GValue* value = gst_structure_id_get_value(structure, field);
+  return value && G_VALUE_HOLDS_DOUBLE(value) ? g_value_get_double(value) : ROOM_AUDIO_SILENCE_DBOV;
+}
+
+void write_track(GstStructure* structure, const RoomAudioTrack* track) {
+  const Fields& f = fields();
+  gst_structure_id_set(structure, f.track, G_TYPE_STRING, or_empty(track->track), f.identity,
+                       G_TYPE_STRING, or_empty(track->identity), f.name, G_TYPE_STRING,
+                       or_empty(track->name), f.level, G_TYPE_DOUBLE, track->level_dbov, f.muted,
+                       G_TYPE_BOOLEAN, track->muted, nullptr);
+}
+
+void read_track(const GstStructure* structure, RoomAudioTrack* track) {
+  const Fields& f = fields();
+  track->track = string_field(structure, f.track);
+  track->identity = string_field(structure, f.identity);
+  track->name = string_field(structure, f.name);
+  track->level_dbov = level_field(structure, f.level);
+  const GValue* muted = gst_structure_id_get_value(structure, f.muted);
+  track->muted = muted && G_VALUE_HOLDS_BOOLEAN(muted) && g_value_get_boolean(muted);
+}
+
+GstStructure* meta_structure(GstBuffer* buffer) {
+  room_audio_meta_register();
+  GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, ROOM_AUDIO_META_NAME);
+  return meta ? gst_custom_meta_get_structure(meta) : nullptr;
+}
+
+GstStructure* fresh_meta_structure(GstBuffer* buffer) {
+  const GstMetaInfo* info = room_audio_meta_register();
+  if (GstMeta* old = gst_buffer_get_meta(buffer, info->api)) gst_buffer_remove_meta(buffer, old);
+  return gst_custom_meta_get_structure(gst_buffer_add_custom_meta(buffer, ROOM_AUDIO_META_NAME));
+}
+
+const GValue* tracks_array(const GstStructure* structure) {
+  const GValue* tracks = gst_structure_id_get_value(structure, fields().tracks);
+  return tracks && GST_VALUE_HOLDS_ARRAY(tracks) ? tracks : nullptr;
+}
+
+}  // namespace
+
+const GstMetaInfo* room_audio_meta_register(void) {
+  static const GstMetaInfo* const info = [] {
+    const GstMetaInfo* known = gst_meta_get_info(ROOM_AUDIO_META_NAME);
+    if (known) return known;
+    static const gchar* tags[] = {"audio", nullptr};
+    return gst_meta_register_custom(ROOM_AUDIO_META_NAME, tags, nullptr, nullptr, nullptr);
+  }();
+  return info;
+}
+
+void room_audio_buffer_set_track(GstBuffer* buffer, const RoomAudioTrack* track) {
+  g_return_if_fail(gst_buffer_is_writable(buffer));
+  write_track(fresh_meta_structure(buffer), track);
+}
+
+void room_audio_buffer_set_mix(GstBuffer* buffer, const RoomAudioTrack* tracks, guint n_tracks) {
+  g_return_if_fail(gst_buffer_is_writable(buffer));
+  GstStructure* structure = fresh_meta_structure(buffer);
+  GValue array = G_VALUE_INIT;
+  gst_value_array_init(&array, n_tracks);
+  for (guint i = 0; i < n_tracks; ++i) {
+    GstStructure* entry = gst_structure_new_empty("track");
+    write_track(entry, &tracks[i]);
+    GValue value = G_VALUE_INIT;
+    g_value_init(&value, GST_TYPE_STRUCTURE);
+    g_value_take_boxed(&value, entry);
+    gst_value_array_append_and_take_value(&array, &value);
+  }
+  gst_structure_id_take_value(structure, fields().tracks, &array);
+}
+
+gint room_audio_buffer_get_n_tracks(GstBuffer* buffer) {
+  const GstStructure* structure = meta_structure(buffer);
+  if (!structure) return -1;
+  if (const GValue* tracks = tracks_array(structure)) return gint(gst_value_array_get_size(tracks));
+  return gst_structure_id_has_field(structure, fields().identity) ? 1 : 0;
+}
+
+gboolean room_audio_buffer_get_track(GstBuffer* buffer, guint index, RoomAudioTrack* track) {
+  const GstStructure* structure = meta_structure(buffer);
+  if (!structure) return FALSE;
+  if (const GValue* tracks = tracks_array(structure)) {
+    if (index >= gst_value_array_get_size(tracks)) return FALSE;
+    const GValue* entry = gst_value_array_get_value(tracks, index);
+    if (!GST_VALUE_HOLDS_STRUCTURE(entry)) return FALSE;
+    read_track(gst_value_get_structure(entry), track);
+    return TRUE;
+  }
+  if (index != 0 || !gst_structure_id_has_field(structure, fields().identity)) return FALSE;
+  read_track(structure, track);
+  return TRUE;
+}
+
+void room_audio_buffer_set_active(GstBuffer* buffer, const RoomAudioTrack* active) {
+  g_return_if_fail(gst_buffer_is_writable(buffer));
+  GstStructure* structure = meta_structure(buffer);
+  if (!structure) {
+    room_audio_buffer_set_mix(buffer, nullptr, 0);
+    structure = meta_structure(buffer);
+  }
+  static const RoomAudioTrack nobody = {"", "", "", ROOM_AUDIO_SILENCE_DBOV, FALSE};
+  if (!active) active = &nobody;
+  const Fields& f = fields();
+  gst_structure_id_set(structure, f.active_track, G_TYPE_STRING, or_empty(active->track),
+                       f.active_identity, G_TYPE_STRING, or_empty(active->identity), f.active_name,
+                       G_TYPE_STRING, or_empty(active->name), f.active_level, G_TYPE_DOUBLE,
+                       active->level_dbov, nullptr);
+}
+
+gboolean room_audio_buffer_get_active(GstBuffer* buffer, RoomAudioTrack* active) {
+  const GstStructure* structure = meta_structure(buffer);
+  const Fields& f = fields();
+  if (!structure || !gst_structure_id_has_field(structure, f.active_identity)) return FALSE;
+  active->track = string_field(structure, f.active_track);
+  active->identity = string_field(structure, f.active_identity);
+  active->name = string_field(structure, f.active_name);
+  active->level_dbov = level_field(structure, f.active_level);
+  active->muted = FALSE;
+  return TRUE;
+}

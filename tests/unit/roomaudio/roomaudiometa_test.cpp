@@ -1,0 +1,138 @@
+// RoomAudioMeta: what is written is read back, also through stock elements and copies.
+#include <gst/check/gstharness.h>
+#include <gtest/gtest.h>
+
+#include "roomaudio/roomaudio.h"
+
+namespace {
+
+class RoomAudioMeta : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { gst_init(nullptr, nullptr); }
+  void SetUp() override { buffer_ = gst_buffer_new_allocate(nullptr, 1920, nullptr); }
+  void TearDown() override { gst_buffer_unref(buffer_); }
+
+  GstBuffer* buffer_ = nullptr;
+  const RoomAudioTrack alice_ = {"TR_a", "alice", "Alice", -20.5, FALSE};
+  const RoomAudioTrack bob_ = {"TR_b", "bob", "Bob", -40.0, TRUE};
+};
+
+TEST_F(RoomAudioMeta, BufferWithoutMetaSaysSo) {
+  RoomAudioTrack track;
+  EXPECT_EQ(room_audio_buffer_get_n_tracks(buffer_), -1);
+  EXPECT_FALSE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_FALSE(room_audio_buffer_get_active(buffer_, &track));
+}
+
+TEST_F(RoomAudioMeta, TrackIsReadBack) {
+  room_audio_buffer_set_track(buffer_, &alice_);
+  ASSERT_EQ(room_audio_buffer_get_n_tracks(buffer_), 1);
+  RoomAudioTrack track;
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_STREQ(track.track, "TR_a");
+  EXPECT_STREQ(track.identity, "alice");
+  EXPECT_STREQ(track.name, "Alice");
+  EXPECT_DOUBLE_EQ(track.level_dbov, -20.5);
+  EXPECT_FALSE(track.muted);
+  EXPECT_FALSE(room_audio_buffer_get_track(buffer_, 1, &track));
+}
+
+TEST_F(RoomAudioMeta, MixReplacesTrackAndKeepsOrder) {
+  room_audio_buffer_set_track(buffer_, &alice_);
+  const RoomAudioTrack both[] = {bob_, alice_};
+  room_audio_buffer_set_mix(buffer_, both, 2);
+  ASSERT_EQ(room_audio_buffer_get_n_tracks(buffer_), 2);
+  RoomAudioTrack track;
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_STREQ(track.identity, "bob");
+  EXPECT_TRUE(track.muted);
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 1, &track));
+  EXPECT_STREQ(track.identity, "alice");
+}
+
+TEST_F(RoomAudioMeta, EmptyMixIsNotTheSameAsNoMeta) {
+  room_audio_buffer_set_mix(buffer_, nullptr, 0);
+  EXPECT_EQ(room_audio_buffer_get_n_tracks(buffer_), 0);
+}
+
+TEST_F(RoomAudioMeta, ActiveSpeakerAndNobody) {
+  room_audio_buffer_set_mix(buffer_, &alice_, 1);
+  RoomAudioTrack active;
+  EXPECT_FALSE(room_audio_buffer_get_active(buffer_, &active));
+  room_audio_buffer_set_active(buffer_, &alice_);
+  ASSERT_TRUE(room_audio_buffer_get_active(buffer_, &active));
+  EXPECT_STREQ(active.identity, "alice");
+  EXPECT_DOUBLE_EQ(active.level_dbov, -20.5);
+  room_audio_buffer_set_active(buffer_, nullptr);
+  ASSERT_TRUE(room_audio_buffer_get_active(buffer_, &active));
+  EXPECT_STREQ(active.identity, "");
+  EXPECT_EQ(room_audio_buffer_get_n_tracks(buffer_), 1);
+}
+
+TEST_F(RoomAudioMeta, SurvivesConvertersAndQueue) {
+  GstHarness* harness = gst_harness_new_parse(
+      "audioconvert ! audioresample ! queue ! volume volume=0.5 ! "
+      "capsfilter caps=audio/x-raw,format=F32LE,rate=16000,channels=1");
+  gst_harness_set_src_caps_str(harness,
+                               "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,"
+                               "channel-mask=(bitmask)3");
+  GstBuffer* in = gst_buffer_new_allocate(nullptr, 1920, nullptr);
+  gst_buffer_memset(in, 0, 0, 1920);
+  GST_BUFFER_PTS(in) = 0;
+  GST_BUFFER_DURATION(in) = 10 * GST_MSECOND;
+  room_audio_buffer_set_track(in, &alice_);
+  ASSERT_EQ(gst_harness_push(harness, in), GST_FLOW_OK);
+  GstBuffer* out = gst_harness_pull(harness);
+  RoomAudioTrack track;
+  ASSERT_TRUE(room_audio_buffer_get_track(out, 0, &track));
+  EXPECT_STREQ(track.identity, "alice");
+  gst_buffer_unref(out);
+  gst_harness_teardown(harness);
+}
+
+TEST_F(RoomAudioMeta, RoomClockTravelsInStreamStart) {
+  GstEvent* event = gst_event_new_stream_start("TR_a");
+  const gchar* id = nullptr;
+  GstClockTime slice = 0;
+  EXPECT_FALSE(room_audio_event_get_room_clock(event, &id, &slice));
+  room_audio_event_set_room_clock(event, "room-7", 10 * GST_MSECOND);
+  ASSERT_TRUE(room_audio_event_get_room_clock(event, &id, &slice));
+  EXPECT_STREQ(id, "room-7");
+  EXPECT_EQ(slice, 10 * GST_MSECOND);
+  gst_event_unref(event);
+}
+
+TEST_F(RoomAudioMeta, DirectFeedIsSeenThroughGhostPadsButNotThroughAQueue) {
+  GstElement* bin = gst_bin_new(nullptr);
+  GstElement* inner = gst_element_factory_make("identity", nullptr);
+  gst_bin_add(GST_BIN(bin), inner);
+  GstPad* inner_sink = gst_element_get_static_pad(inner, "sink");
+  GstPad* ghost = gst_ghost_pad_new("sink", inner_sink);
+  gst_element_add_pad(bin, ghost);
+  GstPad* source = gst_pad_new("src_0", GST_PAD_SRC);
+  gst_object_ref_sink(source);
+  ASSERT_EQ(gst_pad_link(source, ghost), GST_PAD_LINK_OK);
+  EXPECT_FALSE(room_audio_pad_is_fed_by_room_clock(ghost));
+  room_audio_pad_set_room_clocked(source);
+  EXPECT_TRUE(room_audio_pad_is_fed_by_room_clock(ghost));
+  EXPECT_TRUE(room_audio_pad_is_fed_by_room_clock(inner_sink));
+
+  GstElement* queue = gst_element_factory_make("queue", nullptr);
+  gst_object_ref_sink(queue);
+  GstPad* queue_sink = gst_element_get_static_pad(queue, "sink");
+  GstPad* queue_src = gst_element_get_static_pad(queue, "src");
+  gst_pad_unlink(source, ghost);
+  ASSERT_EQ(gst_pad_link(source, queue_sink), GST_PAD_LINK_OK);
+  ASSERT_EQ(gst_pad_link(queue_src, ghost), GST_PAD_LINK_OK);
+  EXPECT_FALSE(room_audio_pad_is_fed_by_room_clock(inner_sink));
+  gst_pad_unlink(source, queue_sink);
+  gst_pad_unlink(queue_src, ghost);
+  gst_object_unref(queue_sink);
+  gst_object_unref(queue_src);
+  gst_object_unref(queue);
+  gst_object_unref(source);
+  gst_object_unref(inner_sink);
+  gst_object_unref(bin);
+}
+
+}  // namespace
