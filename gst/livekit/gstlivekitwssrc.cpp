@@ -44,9 +44,7 @@
 #include "gst/roomaudio/roomaudio.h"
 #include "listener.h"
 #include "room.h"
-
-GST_DEBUG_CATEGORY(gst_livekit_ws_src_debug);
-#define GST_CAT_DEFAULT gst_livekit_ws_src_debug
+#include "livekitdebug.h"
 
 namespace {
 
@@ -600,8 +598,6 @@ void install_signals(GObjectClass* object_class) {
 static void gst_livekit_ws_src_class_init(GstLivekitWsSrcClass* klass) {
   GObjectClass* object_class = G_OBJECT_CLASS(klass);
   GstElementClass* element_class = GST_ELEMENT_CLASS(klass);
-  GST_DEBUG_CATEGORY_INIT(gst_livekit_ws_src_debug, "livekitwssrc", 0,
-                          "LiveKit egress over WebSocket");
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   object_class->finalize = finalize;

@@ -12,7 +12,9 @@ namespace {
 constexpr uint32_t kRebufferMs = 5;        // more than what was missing, after an underrun
 constexpr uint32_t kLongestJitterMs = 100; // what is missing for longer is a stall, not jitter
 constexpr uint32_t kBacklogMs = 60;        // so much too deep for a second: a backlog
+constexpr uint32_t kDrainBacklogMs = 1000; // the same for a track that has ended: nobody waits
 constexpr uint32_t kNarrowAboveMs = 5;     // smaller margins are not worth narrowing
+constexpr uint32_t kReserveMs = 5;         // smallest depth that is no near miss of an underrun
 constexpr uint32_t kFadeMs = 2;
 constexpr uint32_t kOverlapMs = 5;         // of a cut
 constexpr uint32_t kShortestCutMs = 5;
@@ -26,8 +28,8 @@ constexpr double kGoodSimilarity = 0.7;
 constexpr size_t kSplicePatience = 3;
 
 constexpr double kMeanSeconds = 10.0;      // time constant of the mean depth
-constexpr double kDriftStartMs = 0.8;
-constexpr double kDriftStopMs = 0.2;
+constexpr double kDriftStartMs = 0.5;
+constexpr double kDriftStopMs = 0.1;
 constexpr uint64_t kDriftWindowSeconds = 60;
 constexpr size_t kFramesPerCorrection = 400;  // at most 0.25 % faster or slower
 
@@ -39,7 +41,7 @@ Playout::Playout(const PlayoutConfig& config)
       queue_(bytes_per_frame_),
       margin_(int64_t(config.layout.frames_of_ms(config.margin_ms))),
       second_(uint64_t(config.layout.rate_hz)),
-      half_minute_(uint64_t(config.layout.rate_hz) * 30) {}
+      below_mean_(uint64_t(config.layout.rate_hz) * 30) {}
 
 void Playout::push(std::span<const uint8_t> bytes) {
   const size_t before = queue_.frames();
@@ -106,7 +108,7 @@ void Playout::resume() {
     fade_in_next_ = true;
   }
   second_.clear();
-  half_minute_.clear();
+  below_mean_.clear();
   catching_up_ = false;
   state_ = State::kPlaying;
   started_ = true;
@@ -154,6 +156,7 @@ Slice Playout::play(size_t frames) {
     return emit_scratch(frames);
   }
   observe(frames);
+  keep_reserve();
   update_catch_up(frames);
   Slice slice;
   if (splice(frames, &slice)) return slice;
@@ -218,7 +221,6 @@ void Playout::observe(size_t frames) {
   const auto depth = int64_t(queue_.frames());
   const int64_t behind = depth - int64_t(frames) + removed_;
   second_.add(behind, frames);
-  half_minute_.add(behind, frames);
   since_correction_ += frames;
 
   settling_frames_ += frames;
@@ -229,7 +231,9 @@ void Playout::observe(size_t frames) {
   if (!settled_ && double(settling_frames_) >= kMeanSeconds * config_.layout.rate_hz) {
     settled_ = true;
     wanted_depth_ = mean_depth_;
+    below_mean_.clear();
   }
+  below_mean_.add(depth - int64_t(frames) - int64_t(mean_depth_), frames);
 
   drift_window_frames_ += frames;
   const uint64_t window = kDriftWindowSeconds * uint64_t(config_.layout.rate_hz);
@@ -241,6 +245,20 @@ void Playout::observe(size_t frames) {
   }
 }
 
+// A near miss is a warning: the margin is widened by single frames before it becomes an underrun.
+void Playout::keep_reserve() {
+  if (!settled_ || catching_up_ || state_ != State::kPlaying) return;
+  const auto reserve =
+      double(config_.layout.frames_of_ms(std::min(kReserveMs, config_.margin_ms)));
+  // Where the smallest depth is when the mean is where it should be.
+  const double expected = double(below_mean_.minimum()) + wanted_depth_;
+  const auto limit = int64_t(config_.layout.frames_of_ms(config_.max_margin_ms));
+  const int64_t more = int64_t(reserve - expected);
+  if (more <= 0 || margin_ + more > limit) return;
+  wanted_depth_ += double(more);
+  margin_ += more;
+}
+
 // By how much even the smallest depth in the window is above what the margin wants.
 int64_t Playout::excess(const SlidingMinimum& window) const {
   return window.minimum() - removed_ - margin_;
@@ -250,7 +268,7 @@ void Playout::update_catch_up(size_t frames) {
   const auto backlog = int64_t(config_.layout.frames_of_ms(kBacklogMs));
   if (state_ == State::kDraining) {
     // Nothing will come any more, so all that is left is backlog.
-    catching_up_ = int64_t(queue_.frames()) > margin_ + backlog;
+    catching_up_ = queue_.frames() > config_.layout.frames_of_ms(kDrainBacklogMs);
     return;
   }
   if (!catching_up_) {
@@ -270,9 +288,9 @@ size_t Playout::silence_to_skip(size_t frames) const {
   if (catching_up_) {
     if (silent_run_ < config_.layout.frames_of_ms(kPauseMs)) return 0;
     wish = state_ == State::kDraining ? int64_t(queue_.frames()) : excess(second_);
-  } else if (state_ == State::kPlaying && half_minute_.full()) {
+  } else if (state_ == State::kPlaying && settled_ && below_mean_.full()) {
     const auto floor = int64_t(config_.layout.frames_of_ms(config_.margin_ms));
-    wish = half_minute_.minimum() - removed_ - floor;
+    wish = below_mean_.minimum() + int64_t(mean_depth_) - floor;
     if (wish <= int64_t(config_.layout.frames_of_ms(kNarrowAboveMs))) return 0;
   }
   if (wish <= 0) return 0;

@@ -92,6 +92,7 @@ class Playout {
   void resume();
   void resettle();
   void observe(size_t frames);
+  void keep_reserve();
   int64_t excess(const SlidingMinimum& window) const;
   void update_catch_up(size_t frames);
   size_t silence_to_skip(size_t frames) const;
@@ -117,7 +118,7 @@ class Playout {
   // be rewritten when we do: depth = entry - removed_.
   int64_t removed_ = 0;
   SlidingMinimum second_;
-  SlidingMinimum half_minute_;
+  SlidingMinimum below_mean_;  // smallest depth behind a slice in half a minute, against the mean
 
   // Drift.
   double mean_depth_ = 0.0;

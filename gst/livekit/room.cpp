@@ -5,9 +5,7 @@
 #include <utility>
 
 #include "arrivalline.h"
-
-GST_DEBUG_CATEGORY_EXTERN(gst_livekit_ws_src_debug);
-#define GST_CAT_DEFAULT gst_livekit_ws_src_debug
+#include "livekitdebug.h"
 
 namespace livekit {
 namespace {

@@ -6,9 +6,7 @@
 #include <algorithm>
 
 #include "gst/roomaudio/roomaudio.h"
-
-GST_DEBUG_CATEGORY_EXTERN(gst_livekit_ws_src_debug);
-#define GST_CAT_DEFAULT gst_livekit_ws_src_debug
+#include "livekitdebug.h"
 
 namespace livekit {
 namespace {

@@ -442,33 +442,38 @@ TEST(Playout, TracksStayAlignedForAnHourWithDriftAndJitter) {
   Drifting tracks[] = {{100, 1, 30, {}, {}}, {-100, 2, 30, {}, {}}, {0, 3, 30, {}, {}},
                        {50, 4, 30, {}, {}}};
   for (Drifting& track : tracks) track.run(60, false);
-  constexpr size_t kSettled = 60;  // seconds
-  double worst = 0;
+  // What was said at the same moment is heard at the same moment. After five minutes each track has
+  // seen all phases between its messages and the slices, and stays where it is.
+  constexpr size_t kStarted = 60;  // seconds
+  constexpr size_t kSettled = 300;
+  double apart = 0;
+  double moved = 0;
   for (const Drifting& a : tracks) {
     for (const Drifting& b : tracks) {
       double low = 1e9;
       double high = -1e9;
-      for (size_t i = kSettled; i < a.delays_ms.size(); ++i) {
-        const double apart = a.delays_ms[i] - b.delays_ms[i];
-        low = std::min(low, apart);
-        high = std::max(high, apart);
+      for (size_t i = kStarted; i < a.delays_ms.size(); ++i) {
+        const double difference = a.delays_ms[i] - b.delays_ms[i];
+        apart = std::max(apart, difference);
+        if (i < kSettled) continue;
+        low = std::min(low, difference);
+        high = std::max(high, difference);
       }
-      worst = std::max(worst, high - low);
+      moved = std::max(moved, high - low);
     }
   }
-  EXPECT_LT(worst, 5.0) << "ms that two tracks moved against each other in an hour";
+  EXPECT_LT(apart, 5.0) << "ms between two tracks";
+  EXPECT_LT(moved, 5.0) << "ms that two tracks moved against each other";
   for (const Drifting& track : tracks) {
-    RecordProperty("underruns", int(track.counters.underruns));
-    EXPECT_LT(*std::max_element(track.delays_ms.begin() + kSettled, track.delays_ms.end()), 75);
-    EXPECT_LT(track.deepest_ms, 90);
+    EXPECT_LT(*std::max_element(track.delays_ms.begin() + kStarted, track.delays_ms.end()), 55);
+    EXPECT_LT(track.deepest_ms, 70);
     EXPECT_EQ(track.counters.dropped_backlog, 0u);
     EXPECT_EQ(track.counters.removed_speech, 0u);
-    EXPECT_LT(track.counters.underruns, 12u);
-    EXPECT_NEAR(track.ppm_found, track.ppm, 40);
+    EXPECT_LT(track.counters.underruns, 5u);
+    EXPECT_NEAR(track.ppm_found, track.ppm, 25);
   }
-  std::printf("worst relative movement %.2f ms, delays %.1f %.1f %.1f %.1f ms\n", worst,
-              tracks[0].delays_ms.back(), tracks[1].delays_ms.back(), tracks[2].delays_ms.back(),
-              tracks[3].delays_ms.back());
+  RecordProperty("apart-ms", std::to_string(apart));
+  RecordProperty("moved-ms", std::to_string(moved));
 }
 
 TEST(Playout, DriftWithoutJitterNeitherUnderrunsNorGrows) {

@@ -7,8 +7,6 @@
 
 #include <vector>
 
-GST_DEBUG_CATEGORY_EXTERN(gst_livekit_ws_src_debug);
-
 namespace livekit {
 namespace {
 
