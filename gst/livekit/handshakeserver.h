@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// From a listening socket to connections that have done their handshake: accepts, does TLS, lets
+// libsoup read the request, asks the RouteTable, and takes the connection over once the 101 is
+// written. Every caller has the same limited time for all of it. Lives in one thread, that of its
+// main context.
+#pragma once
+
+#include <libsoup/soup.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "gobjectptr.h"
+#include "lingeringcloser.h"
+#include "routetable.h"
+
+namespace livekit {
+
+struct HandshakeSettings {
+  GObjectPtr<GSocket> listening;            // bound and listening
+  GObjectPtr<GTlsCertificate> certificate;  // null = no TLS
+  uint32_t timeout_ms = 10000;              // 0 = no limit
+};
+
+class HandshakeServer {
+ public:
+  // The thread's default main context must be the one that will run it.
+  HandshakeServer(HandshakeSettings settings, RouteTable& routes,
+                  std::shared_ptr<LingeringCloser> closer);
+  ~HandshakeServer();
+  HandshakeServer(const HandshakeServer&) = delete;
+  HandshakeServer& operator=(const HandshakeServer&) = delete;
+
+ private:
+  enum class Stage { kTlsWaiting, kTlsHandshake, kRequest, kSwitching };
+
+  // A caller who is not a track yet.
+  struct Pending {
+    HandshakeServer* server = nullptr;
+    uint64_t id = 0;
+    int64_t deadline_us = 0;
+    Stage stage = Stage::kRequest;
+    GObjectPtr<GSocket> socket;
+    // Ours until libsoup has it; then it is the stream's end that tells of libsoup's.
+    GObjectPtr<GIOStream> stream;
+    GIOStream* watched = nullptr;
+    GObjectPtr<GSocketAddress> local;
+    GObjectPtr<GSocketAddress> remote;
+    std::string remote_name;
+    GSourcePtr readable;
+    GObjectPtr<GCancellable> cancellable;
+    bool admitted = false;
+    Admission admission;
+  };
+  // What a TLS handshake knows, which may outlive its caller but not the server.
+  struct TlsTicket {
+    HandshakeServer* server = nullptr;
+    uint64_t id = 0;
+  };
+
+  static gboolean on_acceptable(GSocket* socket, GIOCondition condition, gpointer self);
+  static gboolean on_accept_again(gpointer self);
+  static gboolean on_deadline(gpointer self);
+  static gboolean on_tls_readable(GSocket* socket, GIOCondition condition, gpointer pending);
+  static void on_tls_done(GObject* stream, GAsyncResult* result, gpointer ticket);
+  static void on_stream_gone(gpointer pending, GObject* stream);
+  static void on_headers(SoupServer* soup, SoupServerMessage* message, const char* path,
+                         GHashTable* query, gpointer self);
+  static void on_request(SoupServer* soup, SoupServerMessage* message, const char* path,
+                         GHashTable* query, gpointer self);
+  static void on_switched(SoupServerMessage* message, gpointer self);
+
+  void watch_listening();
+  bool accept_one();
+  void pause_accepting();
+  void welcome(GObjectPtr<GSocket> socket);
+  void start_tls(Pending& pending);
+  void hand_to_soup(Pending& pending);
+  void judge(SoupServerMessage* message, Pending& pending);
+  void refuse(SoupServerMessage* message, Pending& pending, const Verdict& verdict);
+  void take_over(SoupServerMessage* message, Pending& pending);
+  // Ends a caller's stay: with an answer where one can still be given.
+  void expire(Pending& pending, const Verdict& verdict);
+  void forget(uint64_t id);
+  Pending* find(SoupServerMessage* message);
+  void arm_deadline();
+
+  HandshakeSettings settings_;
+  RouteTable& routes_;
+  const std::shared_ptr<LingeringCloser> closer_;
+  GMainContext* const context_;
+  GObjectPtr<SoupServer> soup_;
+  GSourcePtr acceptable_;
+  GSourcePtr accept_again_;
+  GSourcePtr deadline_;
+  uint64_t last_id_ = 0;
+  // By age: ids count up and all have the same time, so the first is the next to expire.
+  std::map<uint64_t, std::unique_ptr<Pending>> pending_;
+  size_t tls_handshakes_ = 0;  // that have begun and not called back
+};
+
+}  // namespace livekit

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// All tracks of one element: takes them from the network thread, moves them slice by slice in the
+// room's thread.
+#pragma once
+
+#include <gst/gst.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "listener.h"
+#include "roomclock.h"
+#include "track.h"
+
+namespace livekit {
+
+struct RoomConfig {
+  std::string label;    // of rooms whose address does not tell their name
+  std::string context;  // "" = a thread of its own
+  GstClockTime slice = 10 * GST_MSECOND;
+  PlayoutOptions playout;
+};
+
+// How late a buffer can be, compared with its time stamp: what the element reports as latency.
+GstClockTime latency_of(const RoomConfig& config, bool with_opus);
+
+// What the element does for its room. Structures describe the caller and are lent for the call.
+class RoomObserver {
+ public:
+  virtual ~RoomObserver() = default;
+  virtual bool on_caller_connecting(const GstStructure* caller) = 0;  // network thread
+  virtual void on_caller_rejected(const GstStructure* caller) = 0;    // network thread
+  virtual void on_caller_added(const GstStructure* caller) = 0;       // room thread
+  virtual void on_caller_removed(const GstStructure* caller) = 0;     // room thread
+};
+
+class Room final : public Route, private RoomClock::Client {
+ public:
+  Room(GstElement* element, RoomObserver* observer, RoomConfig config);
+  // All threads but the caller's must have let go: route removed, stop() called.
+  ~Room() override;
+
+  // Told of each connection that ends; set before the first one.
+  void set_listener(std::shared_ptr<Listener> listener) { listener_ = std::move(listener); }
+
+  // Slices run from play() to pause(). pause() does not wait for a slice that is under way,
+  // because that may be blocked downstream.
+  void play(GstClock* clock, GstClockTime base_time);
+  void pause();
+  // Ends all tracks. The pads must not be blocked.
+  void stop();
+  // Ends all tracks after what they hold has been played, each with EOS; nobody is let in.
+  void request_eos();
+
+  GstStructure* stats() const;  // transfer full
+  GstClockTime latency() const { return latency_of(config_, has_opus_); }
+
+  Verdict on_request(const TrackRequest& request) override;
+  void on_connected(const TrackRequest& request,
+                    std::unique_ptr<TrackConnection> connection) override;
+  void on_refused(const std::string& remote, unsigned http_status,
+                  const std::string& reason) override;
+
+ private:
+  struct Newcomer {
+    TrackRequest request;
+    std::unique_ptr<TrackConnection> connection;
+  };
+  struct Counters {
+    guint64 slices = 0;
+    guint64 late_slices = 0;
+    guint64 skipped_slices = 0;
+    guint64 added = 0;
+    guint64 removed = 0;
+    guint64 same_identity = 0;
+  };
+
+  void on_tick(GstClockTime tick, guint64 index, GstClockTime now) override;
+  bool begin_slice(GstClockTime tick, guint64 index, GstClockTime now, SliceTime* slice);
+  void admit_newcomers(const SliceTime& slice);
+  void admit(Newcomer newcomer, const SliceTime& slice);
+  void step_tracks(const SliceTime& slice);
+  void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
+  void close_for_eos(const SliceTime& slice);
+  void push_eos_without_tracks();
+  void check_flow();
+  void publish();
+  std::string unique_stream_id(const std::string& track) const;
+  const std::string& room_of(const TrackRequest& request) const;
+  GstStructure* describe(const TrackRequest& request) const;
+
+  GstElement* const element_;
+  RoomObserver* const observer_;
+  const RoomConfig config_;
+  std::shared_ptr<Listener> listener_;
+
+  // Application threads, one state change at a time.
+  std::shared_ptr<RoomClock> clock_;
+
+  // Room thread; or the application's, while no slice can be under way.
+  PadContext pad_context_;
+  std::vector<std::unique_ptr<Track>> tracks_;
+  guint next_pad_ = 0;
+  GstClockTime next_pts_ = GST_CLOCK_TIME_NONE;
+  Counters counters_;
+  bool closing_ = false;
+  bool eos_done_ = false;
+  bool flow_error_posted_ = false;
+
+  std::atomic<GstClockTime> base_time_{0};
+  std::atomic<bool> eos_requested_{false};
+  std::atomic<bool> has_newcomers_{false};
+  std::atomic<bool> has_opus_{false};  // ever had
+
+  mutable std::mutex mutex_;  // guards all below
+  std::vector<Newcomer> newcomers_;
+  bool accepting_ = true;
+  guint64 refused_ = 0;
+  Counters published_counters_;
+  std::vector<TrackSnapshot> published_tracks_;
+};
+
+}  // namespace livekit

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "trackpad.h"
+
+#include <gst/audio/audio.h>
+
+#include <algorithm>
+
+#include "gst/roomaudio/roomaudio.h"
+#include "livekitdebug.h"
+
+namespace livekit {
+namespace {
+
+// One block of zeros for all silence in the process; its pages are never written.
+GstMemory* zeros_of(size_t bytes) {
+  constexpr size_t kBlockBytes = 256 * 1024;
+  static const uint8_t block[kBlockBytes] = {};
+  static GstMemory* const shared =
+      gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(block), kBlockBytes, 0,
+                             kBlockBytes, nullptr, nullptr);
+  if (bytes <= kBlockBytes) return gst_memory_share(shared, 0, gssize(bytes));
+  auto* own = static_cast<uint8_t*>(g_malloc0(bytes));
+  return gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, own, bytes, 0, bytes, own, g_free);
+}
+
+gboolean answer_query(GstPad* pad, GstObject* parent, GstQuery* query) {
+  // Latency is the element's; everything else is the default.
+  if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY && parent) {
+    return gst_element_query(GST_ELEMENT(parent), query);
+  }
+  return gst_pad_query_default(pad, parent, query);
+}
+
+}  // namespace
+
+GstCaps* caps_of(const AudioFormat& format) {
+  if (format.encoding == AudioFormat::Encoding::kOpus) {
+    return gst_caps_new_simple("audio/x-opus", "channel-mapping-family", G_TYPE_INT, 0, "rate",
+                               G_TYPE_INT, format.rate_hz, "channels", G_TYPE_INT, format.channels,
+                               nullptr);
+  }
+  GstAudioInfo info;
+  gst_audio_info_init(&info);
+  gst_audio_info_set_format(&info,
+                            format.encoding == AudioFormat::Encoding::kS16le
+                                ? GST_AUDIO_FORMAT_S16LE
+                                : GST_AUDIO_FORMAT_F32LE,
+                            format.rate_hz, format.channels, nullptr);
+  return gst_audio_info_to_caps(&info);
+}
+
+TrackPad::TrackPad(const PadContext& context, guint index, const TrackRequest& request,
+                   const std::string& stream_id, bool room_clocked)
+    : element_(context.element), request_(request), name_("src_" + std::to_string(index)) {
+  GstPadTemplate* pad_template =
+      gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(element_), "src_%u");
+  pad_ = gst_pad_new_from_template(pad_template, name_.c_str());
+  gst_object_ref_sink(pad_);
+  gst_pad_set_query_function(pad_, answer_query);
+  gst_pad_use_fixed_caps(pad_);
+  if (room_clocked) room_audio_pad_set_room_clocked(pad_);
+  gst_pad_set_active(pad_, TRUE);
+  push_sticky_events(context, stream_id, room_clocked);
+}
+
+TrackPad::~TrackPad() {
+  remove();
+  gst_object_unref(pad_);
+  g_clear_pointer(&zeros_, gst_memory_unref);
+}
+
+void TrackPad::push_sticky_events(const PadContext& context, const std::string& stream_id,
+                                  bool room_clocked) {
+  GstEvent* stream_start = gst_event_new_stream_start(stream_id.c_str());
+  gst_event_set_group_id(stream_start, context.group_id);
+  if (room_clocked) {
+    room_audio_event_set_room_clock(stream_start, context.clock_id.c_str(), context.slice);
+  }
+  gst_pad_push_event(pad_, stream_start);
+  GstCaps* caps = caps_of(request_.format);
+  gst_pad_push_event(pad_, gst_event_new_caps(caps));
+  gst_caps_unref(caps);
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_pad_push_event(pad_, gst_event_new_segment(&segment));
+  GstTagList* tags =
+      gst_tag_list_new(GST_TAG_TITLE, request_.name.c_str(), GST_TAG_ARTIST,
+                       request_.identity.c_str(), nullptr);
+  gst_tag_list_set_scope(tags, GST_TAG_SCOPE_STREAM);
+  gst_pad_push_event(pad_, gst_event_new_tag(tags));
+}
+
+void TrackPad::add() {
+  added_ = gst_element_add_pad(element_, pad_) != FALSE;
+}
+
+void TrackPad::remove() {
+  if (!added_) return;
+  added_ = false;
+  gst_pad_set_active(pad_, FALSE);
+  gst_element_remove_pad(element_, pad_);
+}
+
+void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, double level_dbov,
+                    bool muted) {
+  GST_BUFFER_PTS(buffer) = pts;
+  GST_BUFFER_DURATION(buffer) = duration;
+  if (discont_) {
+    GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
+    discont_ = false;
+  }
+  const RoomAudioTrack track = {request_.track.c_str(), request_.identity.c_str(),
+                                request_.name.c_str(), level_dbov, muted};
+  room_audio_buffer_set_track(buffer, &track);
+  const GstFlowReturn flow = gst_pad_push(pad_, buffer);
+  if (flow != flow_) {
+    GST_DEBUG_OBJECT(pad_, "flow is %s now", gst_flow_get_name(flow));
+    flow_ = flow;
+  }
+}
+
+void TrackPad::push_samples(const uint8_t* data, size_t bytes, GstClockTime pts,
+                            GstClockTime duration, double level_dbov, bool muted) {
+  if (flow_ <= GST_FLOW_EOS) return;
+  GstBuffer* buffer = gst_buffer_new_allocate(nullptr, bytes, nullptr);
+  gst_buffer_fill(buffer, 0, data, bytes);
+  push(buffer, pts, duration, level_dbov, muted);
+}
+
+void TrackPad::push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted) {
+  if (flow_ <= GST_FLOW_EOS) return;
+  if (!zeros_ || zeros_bytes_ != bytes) {
+    g_clear_pointer(&zeros_, gst_memory_unref);
+    zeros_ = zeros_of(bytes);
+    zeros_bytes_ = bytes;
+  }
+  GstBuffer* buffer = gst_buffer_new();
+  gst_buffer_append_memory(buffer, gst_memory_ref(zeros_));
+  GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
+  push(buffer, pts, duration, ROOM_AUDIO_SILENCE_DBOV, muted);
+}
+
+void TrackPad::push_gap_event(GstClockTime pts, GstClockTime duration) {
+  if (flow_ <= GST_FLOW_EOS || duration == 0) return;
+  gst_pad_push_event(pad_, gst_event_new_gap(pts, duration));
+}
+
+void TrackPad::push_eos() {
+  gst_pad_push_event(pad_, gst_event_new_eos());
+}
+
+}  // namespace livekit
