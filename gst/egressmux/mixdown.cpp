@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "mixdown.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace egressmux {
+
+namespace {
+// Somebody whose clock ran away cannot make the mix put out more silence than this.
+constexpr int64_t kLongestFillFrames = 10 * kMixRateHz;
+}  // namespace
+
+Mixdown::Mixdown() {
+  set_output(OutputFormat{});
+}
+
+void Mixdown::reset() {
+  collector_.clear();
+  mixer_samples_.clear();
+  mixer_inputs_.clear();
+  timeline_.reset();
+  limiter_.reset();
+  counters_ = MixCounters{};
+  discont_ = true;
+}
+
+void Mixdown::set_output(OutputFormat output) {
+  output_ = output;
+  limiter_.set_highest(output.format == SampleFormat::kS16 ? 32767.0f : kFullScale);
+  silence_.reset();
+}
+
+bool Mixdown::deliver(int64_t start, AlignedPart part) {
+  const int64_t frames = part.frames;
+  MixInput* input = part.input.get();
+  if (!timeline_.started()) {
+    timeline_.start(0, 1);
+    timeline_.jump(start);
+  }
+  if (timeline_.place(start, frames).late) {
+    ++counters_.dropped_late;
+    ++input->late_slices;
+    // The slices of a room that runs late must find the mix waiting, not running ahead of it.
+    collector_.note_alive(&input->member);
+    return false;
+  }
+  if (collector_.deliver(&input->member, start, frames, std::move(part)) ==
+      Collector::Delivery::kDuplicate) {
+    ++counters_.duplicate_slices;
+    ++input->duplicate_slices;
+    return true;
+  }
+  ++input->slices;
+  return true;
+}
+
+void Mixdown::write_mixer(int64_t start, int64_t frames, const float* samples) {
+  if (timeline_.started() && start < timeline_.position()) {
+    const int64_t late = std::min(frames, timeline_.position() - start);
+    counters_.mixer_late_samples += uint64_t(samples ? late : 0);
+    start += late;
+    frames -= late;
+    if (samples) samples += kMixChannels * late;
+  }
+  mixer_samples_.write(start, frames, samples);
+}
+
+void Mixdown::add_mixer_input(std::shared_ptr<MixInput> input) {
+  mixer_inputs_.push_back(std::move(input));
+}
+
+void Mixdown::remove_mixer_input(const MixInput* input) {
+  std::erase_if(mixer_inputs_, [&](const auto& known) {
+    if (known.get() != input) return false;
+    known->levels.clear();
+    return true;
+  });
+}
+
+void Mixdown::clear_mixer_inputs() {
+  for (const auto& input : mixer_inputs_) input->levels.clear();
+  mixer_inputs_.clear();
+  mixer_samples_.clear();
+}
+
+int64_t Mixdown::next_end() const {
+  if (collector_.empty()) return timeline_.position() + slice_frames_;
+  const Collector::Slice& head = collector_.head();
+  const int64_t fill = timeline_.place(head.start, head.frames).fill;
+  if (fill > 0) return timeline_.position() + std::min(fill, slice_frames_);
+  return std::max(head.start + head.frames, timeline_.position());
+}
+
+void Mixdown::skip_to(int64_t position) {
+  if (position <= timeline_.position()) return;
+  counters_.skipped_samples += uint64_t(position - timeline_.position());
+  timeline_.jump(position);
+  discont_ = true;
+}
+
+GstBuffer* Mixdown::compose_next() {
+  while (!collector_.empty()) {
+    const Collector::Slice& head = collector_.head();
+    const MixTimeline::Placement place = timeline_.place(head.start, head.frames);
+    if (place.fill > kLongestFillFrames) skip_to(head.start);
+    else if (place.fill > 0) {
+      const int64_t frames = std::min(place.fill, slice_frames_);
+      if (mixer_inputs_.empty()) counters_.filled_samples += uint64_t(frames);
+      return compose(frames, nullptr, 0);
+    }
+    Collector::Slice slice = collector_.take();
+    if (slice.incomplete) ++counters_.incomplete_slices;
+    GstBuffer* buffer = nullptr;
+    if (place.late) {
+      if (slice.frames > 0) counters_.dropped_late += slice.parts.size();
+    } else {
+      counters_.trimmed_samples += uint64_t(place.skip);
+      buffer = compose(slice.frames - place.skip, &slice, place.skip);
+    }
+    collector_.recycle(std::move(slice));
+    if (buffer) return buffer;
+  }
+  return compose(slice_frames_, nullptr, 0);
+}
+
+bool Mixdown::add_part(AlignedPart* part, int64_t frames, int64_t skip) {
+  MixInput& input = *part->input;
+  const float target = input.wanted_gain();
+  const GainRamp ramp{input.gain < 0.0f ? target : input.gain, target};
+  input.gain = target;
+  GstMapInfo map;
+  bool audible = false;
+  const int64_t wanted = std::min(frames, part->frames - skip);
+  if (!part->gap && wanted > 0 && gst_buffer_map(part->buffer.get(), &map, GST_MAP_READ)) {
+    const size_t offset = size_t(skip) * size_t(part->channels);
+    if (part->format == SampleFormat::kS16) {
+      const auto* samples = reinterpret_cast<const int16_t*>(map.data) + offset;
+      add_s16(mix_.data(), samples, size_t(wanted), part->channels, ramp);
+      if (!part->level_known)
+        part->level_dbov = level_dbov_s16(samples, size_t(wanted) * size_t(part->channels));
+    } else {
+      const auto* samples = reinterpret_cast<const float*>(map.data) + offset;
+      add_f32(mix_.data(), samples, size_t(wanted), part->channels, ramp);
+      if (!part->level_known)
+        part->level_dbov = level_dbov_f32(samples, size_t(wanted) * size_t(part->channels));
+    }
+    gst_buffer_unmap(part->buffer.get(), &map);
+    audible = !ramp.is_silent();
+  }
+  if (target != 1.0f) part->level_dbov = level_after_gain(part->level_dbov, double(target));
+  const TrackText& text = *part->text;
+  tracks_.push_back({text.track.c_str(), text.identity.c_str(), text.name.c_str(),
+                     part->level_dbov, part->muted || target == 0.0f});
+  return audible;
+}
+
+void Mixdown::collect_mixer_tracks(int64_t start, int64_t frames) {
+  for (const auto& input : mixer_inputs_) {
+    auto& spans = input->levels;
+    while (!spans.empty() && spans.front().end <= start) spans.pop_front();
+    const LevelSpan* loudest = nullptr;
+    for (const LevelSpan& span : spans) {
+      if (span.start >= start + frames) break;
+      if (!loudest || span.level_dbov > loudest->level_dbov) loudest = &span;
+    }
+    if (!loudest) continue;
+    track_texts_.push_back(loudest->text);
+    const TrackText& text = *loudest->text;
+    tracks_.push_back({text.track.c_str(), text.identity.c_str(), text.name.c_str(),
+                       loudest->level_dbov, loudest->muted});
+  }
+}
+
+GstBuffer* Mixdown::silent_buffer(int64_t frames) {
+  const size_t size = size_t(frames) * output_.frame_bytes();
+  if (!silence_ || silence_->size != size) {
+    GstMemory* memory = gst_allocator_alloc(nullptr, size, nullptr);
+    GstMapInfo map;
+    if (gst_memory_map(memory, &map, GST_MAP_WRITE)) {
+      std::fill_n(map.data, map.size, guint8(0));
+      gst_memory_unmap(memory, &map);
+    }
+    // Shared by many buffers: whoever wants to write gets a copy.
+    GST_MINI_OBJECT_FLAG_SET(memory, GST_MEMORY_FLAG_READONLY);
+    silence_.reset(memory);
+  }
+  GstBuffer* buffer = gst_buffer_new();
+  gst_buffer_append_memory(buffer, gst_memory_ref(silence_.get()));
+  GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
+  ++counters_.gap_slices;
+  return buffer;
+}
+
+GstBuffer* Mixdown::compose(int64_t frames, Collector::Slice* slice, int64_t skip) {
+  const int64_t start = timeline_.position();
+  bool audible = false;
+  tracks_.clear();
+  track_texts_.clear();
+  mix_.assign(size_t(frames) * kMixChannels, 0.0f);
+  if (slice)
+    for (AlignedPart& part : slice->parts) audible |= add_part(&part, frames, skip);
+  if (!mixer_inputs_.empty() || !mixer_samples_.empty()) {
+    audible |= mixer_samples_.add_to(mix_.data(), start, frames, kFullScale);
+    collect_mixer_tracks(start, frames);
+  }
+
+  GstBuffer* buffer = nullptr;
+  if (audible) {
+    if (output_.channels == 1) fold_to_mono(mix_.data(), size_t(frames));
+    limiter_.process(mix_.data(), size_t(frames), output_.channels);
+    buffer = gst_buffer_new_allocate(nullptr, size_t(frames) * output_.frame_bytes(), nullptr);
+    GstMapInfo map;
+    if (gst_buffer_map(buffer, &map, GST_MAP_WRITE)) {
+      const size_t count = size_t(frames) * size_t(output_.channels);
+      if (output_.format == SampleFormat::kS16)
+        store_s16(reinterpret_cast<int16_t*>(map.data), mix_.data(), count);
+      else
+        store_f32(reinterpret_cast<float*>(map.data), mix_.data(), count);
+      gst_buffer_unmap(buffer, &map);
+    }
+  } else {
+    limiter_.rest(size_t(frames));
+    buffer = silent_buffer(frames);
+  }
+  room_audio_buffer_set_mix(buffer, tracks_.data(), guint(tracks_.size()));
+
+  timeline_.advance(frames);
+  const int64_t end = timeline_.position();
+  GST_BUFFER_PTS(buffer) = GstClockTime(timeline_.time_at(start));
+  GST_BUFFER_DURATION(buffer) = GstClockTime(timeline_.time_at(end) - timeline_.time_at(start));
+  GST_BUFFER_OFFSET(buffer) = guint64(start);
+  GST_BUFFER_OFFSET_END(buffer) = guint64(end);
+  if (std::exchange(discont_, false)) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
+  ++counters_.slices;
+  return buffer;
+}
+
+}  // namespace egressmux
