@@ -19,10 +19,10 @@ constexpr size_t kMaxPersons = 4096;
 // To take over from someone who talks, as Volfin and Cohen have it: the rival's score must be
 // better on all three scales.
 constexpr double kImmediateLead = 3.0;
-constexpr double kMediumLead = 25.0;
+constexpr double kMediumLead = 45.0;
 constexpr double kLongLead = 0.0;
-// A rival who began later must have talked for most of the time since.
-constexpr double kClaimDensity = 0.6;
+// Who has the floor keeps it in a pause of this length against a short "mm-hm".
+constexpr uint64_t kFloorHeldNs = 700'000'000;
 // Who is so much quieter than someone who talks at the same time is an echo, or far away.
 constexpr double kMostQuieterDb = 18.0;
 
@@ -59,8 +59,9 @@ bool DominantSpeaker::process(uint64_t time_ns, uint64_t duration_ns,
     Person& person = person_of(track, i);
     const bool first_track = person.last_seen_slice != counters_.slices;
     person.last_seen_slice = counters_.slices;
-    const double level =
-        std::isnan(track.level_dbov) ? kSilenceDbov : std::clamp(track.level_dbov, kSilenceDbov, 0.0);
+    const double level = std::isnan(track.level_dbov)
+                             ? kSilenceDbov
+                             : std::clamp(track.level_dbov, kSilenceDbov, 0.0);
     if (first_track || level > person.slice_level_dbov) {
       person.slice_level_dbov = level;
       // Keep naming the track that was heard last while all of them are silent.
@@ -114,12 +115,13 @@ void DominantSpeaker::forget_the_away(uint64_t duration_ns) {
   });
 }
 
-bool DominantSpeaker::follow_time(uint64_t time_ns) {
+void DominantSpeaker::follow_time(uint64_t time_ns) {
   const bool jumped_back = has_time_ && time_ns + kTimeToleranceNs < now_ns_;
   const bool hole = has_time_ && time_ns > now_ns_ + kTimeToleranceNs;
   if (jumped_back) {
     ++counters_.time_jumps;
     forget_speech();
+    dominant_since_ns_ = time_ns;
   } else if (hole) {
     ++counters_.time_jumps;
     for (auto& person : persons_) person->slice_level_dbov = kSilenceDbov;
@@ -131,9 +133,9 @@ bool DominantSpeaker::follow_time(uint64_t time_ns) {
       run_ticks(missing_ns);
     }
   }
+  if (!has_time_) dominant_since_ns_ = time_ns;
   has_time_ = true;
   now_ns_ = time_ns;
-  return jumped_back || hole;
 }
 
 void DominantSpeaker::forget_speech() {
@@ -146,9 +148,8 @@ void DominantSpeaker::forget_speech() {
 }
 
 /** Cuts the slice into ticks; a tick over two slices has the mean power of both parts. */
-bool DominantSpeaker::run_ticks(uint64_t duration_ns) {
+void DominantSpeaker::run_ticks(uint64_t duration_ns) {
   const uint64_t end_ns = now_ns_ + duration_ns;
-  bool changed = false;
   // What rounding leaves over is no part of a tick of its own.
   constexpr uint64_t kRoundingNs = 1000;
   while (now_ns_ < end_ns) {
@@ -164,13 +165,11 @@ bool DominantSpeaker::run_ticks(uint64_t duration_ns) {
     }
     now_ns_ += std::min(wanted_ns, left_ns);
     if (end_ns - now_ns_ <= kRoundingNs) now_ns_ = end_ns;
-    changed = tick() || changed;
+    tick();
   }
-  return changed;
 }
 
-bool DominantSpeaker::tick() {
-  const uint64_t changes_before = counters_.changes;
+void DominantSpeaker::tick() {
   const double rest_ns = double(kTickNs - tick_part_ns_);
   for (auto& person : persons_) {
     double level = person->slice_level_dbov;
@@ -182,7 +181,6 @@ bool DominantSpeaker::tick() {
   }
   tick_part_ns_ = 0;
   choose();
-  return counters_.changes != changes_before;
 }
 
 void DominantSpeaker::choose() {
@@ -207,16 +205,14 @@ void DominantSpeaker::choose() {
 
 bool DominantSpeaker::may_take_over(const Person& rival) const {
   const SpeechActivity& now = rival.activity;
-  if (!now.sounding()) return false;
-  if (!dominant_ || !dominant_->activity.talking()) return true;
+  if (!now.sounded_lately()) return false;
+  if (!dominant_ || now_ns_ >= dominant_->activity.last_heard_ns() + kFloorHeldNs) return true;
   const SpeechActivity& incumbent = dominant_->activity;
   if (now.level_dbov() < incumbent.level_dbov() - kMostQuieterDb) return false;
   // Who began later and goes on for longer than "mm-hm" claims the floor, even if the other
   // has not finished: waiting for that would be too late.
-  const uint64_t sustain_ns = uint64_t(durations_.sustain) * kTickNs;
-  if (now.talk_start_ns() > incumbent.talk_start_ns() &&
-      now.talk_start_ns() > dominant_since_ns_ && now_ns_ >= now.talk_start_ns() + sustain_ns &&
-      now.density(now_ns_) >= kClaimDensity) {
+  if (now.talk_start_ns() > incumbent.talk_start_ns() && now.talk_start_ns() > dominant_since_ns_ &&
+      now.sustained(durations_)) {
     return true;
   }
   return now.immediate_score() > incumbent.immediate_score() + kImmediateLead &&
@@ -227,13 +223,14 @@ bool DominantSpeaker::may_take_over(const Person& rival) const {
 void DominantSpeaker::set_dominant(Person* person) {
   if (person == dominant_) return;
   const uint64_t last_end_ns =
-      dominant_ ? std::max(dominant_->activity.last_heard_ns(), dominant_since_ns_) : now_ns_;
+      dominant_ ? std::max(dominant_->activity.last_heard_ns(), dominant_since_ns_)
+                : dominant_since_ns_;
   if (!person) {
     dominant_since_ns_ = last_end_ns;
   } else {
     const uint64_t start_ns = person->activity.talk_start_ns();
     // Who talked all along has had the floor only since the other one stopped.
-    dominant_since_ns_ = dominant_ && start_ns < dominant_since_ns_ ? last_end_ns : start_ns;
+    dominant_since_ns_ = start_ns < dominant_since_ns_ ? last_end_ns : start_ns;
   }
   dominant_ = person;
   ++counters_.changes;
@@ -259,8 +256,7 @@ void DominantSpeaker::list_speakers() {
 
 bool DominantSpeaker::reset() {
   const bool had_dominant = dominant_ != nullptr;
-  dominant_ = nullptr;
-  dominant_since_ns_ = 0;
+  set_dominant(nullptr);
   speakers_.clear();
   last_order_.clear();
   by_key_.clear();

@@ -63,7 +63,8 @@ class DominantSpeaker {
   size_t n_known() const { return persons_.size(); }
   const Counters& counters() const { return counters_; }
 
-  /** Forgets everybody. TRUE when somebody was dominant. */
+  /** Forgets everybody and the time. TRUE when somebody was dominant; dominant_since_ns() is the
+   * end of that speech then, until the next slice. */
   bool reset();
 
  private:
@@ -83,10 +84,10 @@ class DominantSpeaker {
 
   Person& person_of(const TrackLevel& track, size_t position);
   void forget_the_away(uint64_t duration_ns);
-  bool follow_time(uint64_t time_ns);
+  void follow_time(uint64_t time_ns);
   void forget_speech();
-  bool run_ticks(uint64_t duration_ns);
-  bool tick();
+  void run_ticks(uint64_t duration_ns);
+  void tick();
   void choose();
   bool may_take_over(const Person& rival) const;
   void set_dominant(Person* person);

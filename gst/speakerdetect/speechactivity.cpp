@@ -13,7 +13,7 @@ namespace {
 
 // Immediate scale: how many steps of kSubLevelDb the tick stands above the floor.
 constexpr int kSubLevels = 13;
-constexpr double kSubLevelDb = 2.5;
+constexpr double kSubLevelDb = 2.0;
 // Medium scale: ticks of speech in the last 0.25 s.
 constexpr int kMediumTicks = 25;
 // Long scale: units of 50 ms of speech in the last second.
@@ -23,25 +23,27 @@ constexpr int kLongUnits = kLongTicks / kLongUnitTicks;
 
 // Quieter than this is neither speech nor background worth learning.
 constexpr double kFaintestDbov = -70.0;
-constexpr double kQuietestSpeechDbov = -52.0;
+constexpr double kQuietestSpeechDbov = -55.0;
 // Below this it may be a breath, or a fan that was just switched on: more evidence is needed.
-constexpr double kClearSpeechDbov = -40.0;
+constexpr double kClearSpeechDbov = -43.0;
 // What dies away after a loud sound is not sound of its own.
 constexpr double kTailDb = 25.0;
 constexpr double kPeakDecayDbPerTick = 0.5;
 constexpr double kFaintAboveFloorDb = 5.0;
 constexpr double kFaintestOnsetDbov = -60.0;
 
-constexpr double kShortFloorLimitDbov = -40.0;
-constexpr double kLongFloorLimitDbov = -35.0;
+constexpr double kLoudestFloorDbov = -35.0;
 
-// Quiet speech: this much of the last 0.64 s.
+// Quiet speech: this much of the last 0.64 s, and not steady as a fan is.
 constexpr int kQuietWindowTicks = 64;
 constexpr int kQuietOnsetTicks = 45;
+constexpr double kSpeechRangeDb = 9.0;
 
-constexpr int kPauseTicks = 50;      // a longer pause ends the talk
+constexpr int kPauseTicks = 50;        // a longer pause ends the talk
 constexpr int kSyllableGapTicks = 12;  // within the beginning of a talk
 constexpr int kFaintOnsetTicks = 15;
+constexpr int kSyllableTicks = 2;
+constexpr double kSustainedDensity = 0.6;
 constexpr double kSmoothingTicks = 20.0;
 
 /** The score of Volfin and Cohen: log of binomial(v; n, p) over lambda * exp(-lambda * v).
@@ -51,14 +53,14 @@ std::array<double, n + 1> score_table(double p, double lambda) {
   std::array<double, n + 1> table;
   for (int v = 0; v <= n; ++v) {
     const double log_choose = std::lgamma(n + 1) - std::lgamma(v + 1) - std::lgamma(n - v + 1);
-    table[size_t(v)] = log_choose + v * std::log(p) + (n - v) * std::log(1 - p) -
-                       std::log(lambda) + lambda * v;
+    table[size_t(v)] =
+        log_choose + v * std::log(p) + (n - v) * std::log(1 - p) - std::log(lambda) + lambda * v;
   }
   return table;
 }
 
 const auto& immediate_scores() {
-  static const auto table = score_table<kSubLevels>(0.7, 1.8);  // 0 at 10 dB
+  static const auto table = score_table<kSubLevels>(0.7, 1.8);  // 0 at 8 dB
   return table;
 }
 
@@ -83,7 +85,7 @@ int longest_look(double sound_ms, double slice_ms) {
 Durations Durations::for_slices_of(uint64_t slice_ns) {
   const double slice_ms = std::clamp(double(slice_ns) / 1e6, 1.0, 100.0);
   return {longest_look(50, slice_ms) + 1, longest_look(100, slice_ms) + 2,
-          longest_look(300, slice_ms) + 3};
+          longest_look(300, slice_ms) + 1};
 }
 
 void TickBits::set_newest(int count) {
@@ -107,8 +109,8 @@ int TickBits::length_of_sound(int bridge) const {
 }
 
 NoiseFloor::NoiseFloor() : floor_dbov_(kFaintestDbov) {
-  short_blocks_.fill(float(kFaintestDbov));
-  long_blocks_.fill(float(kFaintestDbov));
+  recent_blocks_.fill(float(kFaintestDbov));
+  floor_blocks_.fill(float(kFaintestDbov));
 }
 
 void NoiseFloor::tick(double level_dbov) {
@@ -116,19 +118,22 @@ void NoiseFloor::tick(double level_dbov) {
   if (level_dbov < kFaintestDbov) ++block_silent_ticks_;
   if (++block_ticks_ < kBlockTicks) return;
   const float mean = float(block_sum_db_ / kBlockTicks);
-  short_blocks_[short_next_] = mean;
-  short_next_ = (short_next_ + 1) % kShortBlocks;
+  recent_blocks_[recent_next_] = mean;
+  recent_next_ = (recent_next_ + 1) % kRecentBlocks;
   // A muted track says nothing about the room's noise, which is back when it is unmuted.
   if (block_silent_ticks_ == 0) {
-    long_blocks_[long_next_] = mean;
-    long_next_ = (long_next_ + 1) % kLongBlocks;
+    floor_blocks_[floor_next_] = mean;
+    floor_next_ = (floor_next_ + 1) % kFloorBlocks;
+    const double lowest = *std::min_element(floor_blocks_.begin(), floor_blocks_.end());
+    floor_dbov_ = std::min(lowest, kLoudestFloorDbov);
   }
   block_ticks_ = block_silent_ticks_ = 0;
   block_sum_db_ = 0;
-  const double recent = *std::min_element(short_blocks_.begin(), short_blocks_.end());
-  const double lasting = *std::min_element(long_blocks_.begin(), long_blocks_.end());
-  floor_dbov_ =
-      std::max(std::min(recent, kShortFloorLimitDbov), std::min(lasting, kLongFloorLimitDbov));
+}
+
+double NoiseFloor::recent_range_db() const {
+  const auto [lowest, highest] = std::minmax_element(recent_blocks_.begin(), recent_blocks_.end());
+  return double(*highest) - double(*lowest);
 }
 
 void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_t now_ns) {
@@ -149,10 +154,12 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
   if (clear_run_ticks_ == durations.run) clear_speech_.set_newest(clear_run_ticks_);
   floor_.tick(level_dbov);
 
+  if (run_ticks_ >= kSyllableTicks) last_syllable_ns_ = now_ns;
   if (speech_.newest()) last_heard_ns_ = now_ns;
   if (!talking_ && onset(durations)) {
     talking_ = true;
     int ticks = speech_.length_of_sound(kSyllableGapTicks);
+    clear_start_ns_ = now_ns - uint64_t(ticks) * kTickNs;
     // Speech begins with what leads up to it without a break: a soft consonant, a fading-in.
     const int with_faint = faint_sounds_.length_of_sound(2);
     ticks = std::clamp(with_faint, ticks, ticks + kFaintOnsetTicks);
@@ -165,8 +172,9 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
 }
 
 bool SpeechActivity::onset(const Durations& durations) const {
-  return clear_speech_.count_newest(kMediumTicks) >= durations.onset ||
-         speech_.count_newest(kQuietWindowTicks) >= std::max(kQuietOnsetTicks, durations.onset);
+  if (clear_speech_.count_newest(kMediumTicks) >= durations.onset) return true;
+  return speech_.count_newest(kQuietWindowTicks) >= std::max(kQuietOnsetTicks, durations.onset) &&
+         floor_.recent_range_db() >= kSpeechRangeDb;
 }
 
 void SpeechActivity::smooth_level(double level_dbov) {
@@ -178,11 +186,12 @@ double SpeechActivity::level_dbov() const {
   return smoothed_power_ < 1e-12 ? kSilenceDbov : 10.0 * std::log10(smoothed_power_);
 }
 
-double SpeechActivity::density(uint64_t now_ns) const {
-  if (!talking_ || now_ns <= talk_start_ns_) return 0;
-  const uint64_t elapsed = (now_ns - talk_start_ns_) / kTickNs;
-  const int window = int(std::min<uint64_t>(elapsed, TickBits::kSize));
-  return window == 0 ? 0 : double(speech_.count_newest(window)) / window;
+bool SpeechActivity::sustained(const Durations& durations) const {
+  if (!talking_ || last_syllable_ns_ < clear_start_ns_) return false;
+  const uint64_t ticks = (last_syllable_ns_ - clear_start_ns_) / kTickNs;
+  if (ticks < uint64_t(durations.sustain)) return false;
+  const int window = int(std::min<uint64_t>(ticks, TickBits::kSize));
+  return sounds_.count_newest(window) >= kSustainedDensity * window;
 }
 
 double SpeechActivity::immediate_score() const {

@@ -50,24 +50,25 @@ class TickBits {
   uint64_t high_ = 0;
 };
 
-/** The level under which a person's track is only background noise: the lowest level of a
- * short time, as far as that is faint, or of a longer one, as far as that is moderate. What is
- * louder than these bounds is never taken for background, however steady it is. */
+/** The level of the background noise: the lowest of the last seconds, as far as that is moderate.
+ * What is louder than a bound is never taken for background, however steady it is. */
 class NoiseFloor {
  public:
   NoiseFloor();
   void tick(double level_dbov);
   double dbov() const { return floor_dbov_; }
+  /** How much the level went up and down lately. Speech does, by syllables; a fan does not. */
+  double recent_range_db() const;
 
  private:
   static constexpr int kBlockTicks = 5;
-  static constexpr std::size_t kShortBlocks = 10; /* 0.5 s */
-  static constexpr std::size_t kLongBlocks = 60;  /* 3 s, exact silence left out */
+  static constexpr std::size_t kRecentBlocks = 8; /* 0.4 s */
+  static constexpr std::size_t kFloorBlocks = 60; /* 3 s, silence left out */
 
-  std::array<float, kShortBlocks> short_blocks_;
-  std::array<float, kLongBlocks> long_blocks_;
-  std::size_t short_next_ = 0;
-  std::size_t long_next_ = 0;
+  std::array<float, kRecentBlocks> recent_blocks_;
+  std::array<float, kFloorBlocks> floor_blocks_;
+  std::size_t recent_next_ = 0;
+  std::size_t floor_next_ = 0;
   int block_ticks_ = 0;
   int block_silent_ticks_ = 0;
   double block_sum_db_ = 0;
@@ -82,14 +83,13 @@ class SpeechActivity {
 
   /** Speech has begun and not been away for longer than a pause between words. */
   bool talking() const { return talking_; }
-  /** There is sound in this very tick. */
-  bool sounding() const { return sounds_.newest(); }
+  /** There is sound, or was just before: talking() outlasts pauses. */
+  bool sounded_lately() const { return sounds_.count_newest(kLatelyTicks) > 0; }
   /** When the speech that goes on now (or the last one) began, and was last heard. */
   uint64_t talk_start_ns() const { return talk_start_ns_; }
   uint64_t last_heard_ns() const { return last_heard_ns_; }
-  /** Part of the time since talk_start_ns() in which there was speech, 0..1; of the last 1.28 s
-   * where that is shorter. */
-  double density(uint64_t now_ns) const;
+  /** Has talked for longer than "mm-hm", and for most of the time since the beginning. */
+  bool sustained(const Durations& durations) const;
 
   /** Log-likelihood ratios, speech against noise: this tick, the last 0.25 s, the last second. */
   double immediate_score() const;
@@ -104,22 +104,26 @@ class SpeechActivity {
   void forget_speech();
 
  private:
+  static constexpr int kLatelyTicks = 5;
+
   bool onset(const Durations& durations) const;
   void smooth_level(double level_dbov);
 
   NoiseFloor floor_;
-  TickBits sounds_;        /* above the floor */
-  TickBits faint_sounds_;  /* a little above the floor: how speech often begins */
-  TickBits speech_;        /* in an uninterrupted run longer than a key stroke */
-  TickBits clear_speech_;  /* likewise, and not as quiet as a breath */
+  TickBits sounds_;       /* above the floor */
+  TickBits faint_sounds_; /* a little above the floor: how speech often begins */
+  TickBits speech_;       /* in an uninterrupted run longer than a key stroke */
+  TickBits clear_speech_; /* likewise, and not as quiet as a breath */
   int run_ticks_ = 0;
   int clear_run_ticks_ = 0;
   int sub_levels_ = 0; /* of this tick, for the immediate score */
   double peak_dbov_ = kSilenceDbov;
   double smoothed_power_ = 0;
   bool talking_ = false;
-  uint64_t talk_start_ns_ = 0;
+  uint64_t talk_start_ns_ = 0;  /* what fades in included */
+  uint64_t clear_start_ns_ = 0; /* without it */
   uint64_t last_heard_ns_ = 0;
+  uint64_t last_syllable_ns_ = 0;
 };
 
 }  // namespace speakerdetect

@@ -144,7 +144,16 @@ Clip read_clip(const std::string& voice, const std::string& path) {
   const auto last = std::find_if(levels.rbegin(), levels.rend(), heard);
   const int64_t from = (first - levels.begin()) * kFrame;
   const int64_t to = (levels.rend() - last) * kFrame;
-  Clip clip{voice, std::vector<float>(samples.begin() + from, samples.begin() + to)};
+  // Speech begins where it stays within 18 dB of that level: a breath before it is none.
+  int64_t start = 0;
+  for (int64_t f = frames - 5; f * kFrame >= from; --f) {
+    const auto near = [&](double level) { return level > active_dbov - 18; };
+    if (near(levels[size_t(f)]) &&
+        std::count_if(levels.begin() + f, levels.begin() + f + 5, near) >= 4) {
+      start = f * kFrame - from;
+    }
+  }
+  Clip clip{voice, std::vector<float>(samples.begin() + from, samples.begin() + to), start};
   for (float& sample : clip.samples) sample *= gain_of(-26 - active_dbov);
   return clip;
 }
@@ -174,7 +183,8 @@ Meeting make(const Scene& scene, const std::vector<Clip>& clips, double minutes,
     }
     if (start + int64_t(clip.samples.size()) + kRate > length) break;
     add(made.tracks[size_t(speaker)], start, clip.samples, gain_of(level[size_t(speaker)] + 26));
-    made.spans.push_back({speaker, start, start + int64_t(clip.samples.size()), false});
+    made.spans.push_back({speaker, start, start + clip.start, start + int64_t(clip.samples.size()),
+                          false, int(&clip - clips.data())});
     end = std::max(end, made.spans.back().end);
     last_speaker = speaker;
   }
@@ -187,7 +197,8 @@ Meeting make(const Scene& scene, const std::vector<Clip>& clips, double minutes,
     debt += double(span.end - span.start) / kRate / 60.0 * scene.back_channels_per_minute;
     if (debt < 1 || span.end - span.start < 2 * kRate) continue;
     debt -= 1;
-    const int64_t at = span.start + int64_t(uniform(random, 0.6, 0.8) * double(span.end - span.start)) - kRate / 2;
+    const int64_t at =
+        span.start + int64_t(uniform(random, 0.6, 0.8) * double(span.end - span.start)) - kRate / 2;
     const int who = (span.speaker + 1) % int(speaker_of.size());
     std::vector<float> hum(size_t(0.3 * kRate));
     for (size_t i = 0; i < hum.size(); ++i) {
@@ -197,9 +208,10 @@ Meeting make(const Scene& scene, const std::vector<Clip>& clips, double minutes,
       const double dip = 1 - 0.7 * std::exp(-std::pow((x - 0.5) / 0.08, 2));
       hum[i] = float(tone * dip * std::min({1.0, x * 12, (1 - x) * 12}));
     }
-    const float gain = gain_of(level[size_t(who)] - 3 - level_dbov(hum.data(), int64_t(hum.size())));
+    const float gain =
+        gain_of(level[size_t(who)] - 3 - level_dbov(hum.data(), int64_t(hum.size())));
     add(made.tracks[size_t(who)], at, hum, gain);
-    made.spans.push_back({who, at, at + int64_t(hum.size()), true});
+    made.spans.push_back({who, at, at, at + int64_t(hum.size()), true, -1});
   }
   std::stable_sort(made.spans.begin(), made.spans.end(),
                    [](const Span& a, const Span& b) { return a.start < b.start; });
@@ -207,11 +219,11 @@ Meeting make(const Scene& scene, const std::vector<Clip>& clips, double minutes,
   for (auto& track : made.tracks) {
     if (scene.keyboard_share > 0) add_keyboard(track, random, scene.keyboard_share);
     sprinkle(track, random, scene.breaths_per_minute, [&] {
-      return noise(random, int64_t(0.3 * kRate), -45, 0.5, [](double x) { return std::sin(M_PI * x); });
+      return noise(random, int64_t(0.3 * kRate), -45, 0.5,
+                   [](double x) { return std::sin(M_PI * x); });
     });
-    sprinkle(track, random, scene.clicks_per_minute, [&] {
-      return noise(random, kRate / 10, -10, 0.9, [](double) { return 1.0; });
-    });
+    sprinkle(track, random, scene.clicks_per_minute,
+             [&] { return noise(random, kRate / 10, -10, 0.9, [](double) { return 1.0; }); });
     if (scene.fan_dbov > -127) {
       add(track, 0, noise(random, length, scene.fan_dbov, 0.1, [](double) { return 1.0; }), 1.0f);
     }

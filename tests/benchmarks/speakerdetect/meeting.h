@@ -15,6 +15,7 @@ inline constexpr int kRate = 16000;
 struct Clip {
   std::string voice;
   std::vector<float> samples; /* speech only: trimmed to where it is heard */
+  int64_t start;              /* where the speech begins, after a breath perhaps */
 };
 
 /** Reads a WAV file (16 bit, first channel), trims it to the speech, and scales it so that the
@@ -23,22 +24,24 @@ Clip read_clip(const std::string& voice, const std::string& path);
 
 struct Scene {
   std::string name;
-  double overlap_share = 0;        /* of the turns begin before the last one has ended */
-  double keyboard_share = 0;       /* of the time, on each track */
-  double breaths_per_minute = 0;   /* on each track */
-  double clicks_per_minute = 0;    /* on each track */
+  double overlap_share = 0;            /* of the turns begin before the last one has ended */
+  double keyboard_share = 0;           /* of the time, on each track */
+  double breaths_per_minute = 0;       /* on each track */
+  double clicks_per_minute = 0;        /* on each track */
   double back_channels_per_minute = 0; /* of the listeners together, while somebody talks */
-  double fan_dbov = -127;          /* constant noise on each track */
+  double fan_dbov = -127;              /* constant noise on each track */
   double level_dbov = -26;
-  double level_spread_db = 4;      /* between people */
-  bool dtx = false;                /* silence is sent as LiveKit does with DTX */
+  double level_spread_db = 4; /* between people */
+  bool dtx = false;           /* silence is sent as LiveKit does with DTX */
 };
 
 struct Span {
   int speaker;
-  int64_t start;
-  int64_t end; /* samples */
+  int64_t audible; /* the first sound, a breath perhaps; in samples like the others */
+  int64_t start;   /* of the speech */
+  int64_t end;
   bool back_channel;
+  int clip; /* index, -1 = none */
 };
 
 struct Meeting {

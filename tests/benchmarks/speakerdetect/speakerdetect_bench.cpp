@@ -92,10 +92,9 @@ std::vector<Change> detect(const Meeting& made, int64_t slice) {
   return changes;
 }
 
-bool talks(const Meeting& made, int speaker, int64_t at, int64_t before, int64_t after,
-           bool back_channels_too) {
+bool talks(const Meeting& made, int speaker, int64_t at, int64_t after, bool back_channels_too) {
   return std::any_of(made.spans.begin(), made.spans.end(), [&](const Span& span) {
-    return span.speaker == speaker && at >= span.start - before && at <= span.end + after &&
+    return span.speaker == speaker && at >= span.audible && at <= span.end + after &&
            (back_channels_too || !span.back_channel);
   });
 }
@@ -125,38 +124,60 @@ void score(const Meeting& made, const std::vector<Change>& changes, Result& resu
     // A pause of 1 s: the pause before the others' last word is over.
     bool silence_before = true;
     for (const Span& other : made.spans) {
-      silence_before = silence_before && (other.speaker == span.speaker ||
-                                          other.end < span.start - kRate || other.start > found->at);
+      silence_before =
+          silence_before && (other.speaker == span.speaker || other.end < span.start - kRate ||
+                             other.start > found->at);
     }
     (silence_before ? result.onset : result.take_over).ms.push_back(ms);
     result.late += ms > (silence_before ? 200 : 400);
     result.since_error.ms.push_back(std::abs(double(found->since - span.start)) * 1000 / kRate);
     if (verbose && ms > (silence_before ? 200 : 400)) {
-      std::printf("  late %.0f ms at %.2f s, speaker %d\n", ms, double(span.start) / kRate,
-                  span.speaker);
+      std::printf("  late %.0f ms at %.2f s, speaker %d, clip %d\n    levels:", ms,
+                  double(span.start) / kRate, span.speaker, span.clip);
+      const auto& track = made.tracks[size_t(span.speaker)];
+      for (int64_t at = span.start; at < found->at; at += kRate / 100) {
+        std::printf(" %.0f", meeting::level_dbov(track.data() + at, kRate / 100));
+      }
+      std::printf("\n");
     }
   }
   for (const Change& change : changes) {
     if (change.speaker < 0) continue;
-    if (!talks(made, change.speaker, change.at, 0, kRate / 4, true)) {
+    if (!talks(made, change.speaker, change.at, kRate / 4, true)) {
       ++result.false_switches;
       if (verbose) {
-        std::printf("  false switch to %d at %.2f s\n", change.speaker, double(change.at) / kRate);
+        std::printf("  false switch to %d at %.2f s\n    levels:", change.speaker,
+                    double(change.at) / kRate);
+        const auto& track = made.tracks[size_t(change.speaker)];
+        for (int64_t at = std::max<int64_t>(0, change.at - kRate / 2); at < change.at;
+             at += kRate / 100) {
+          std::printf(" %.0f", meeting::level_dbov(track.data() + at, kRate / 100));
+        }
+        std::printf("\n");
       }
-    } else if (!talks(made, change.speaker, change.at, 0, kRate / 4, false)) {
+    } else if (!talks(made, change.speaker, change.at, kRate / 4, false)) {
       bool another = false;
       for (int other = 0; other < int(made.tracks.size()); ++other) {
         another = another || (other != change.speaker &&
-                              talks(made, other, change.at - kRate * 3 / 10, 0, 0, false));
+                              talks(made, other, change.at - kRate * 3 / 10, 0, false));
       }
       result.stolen += another;
+      if (another && verbose) {
+        std::printf("  stolen by %d at %.2f s, since %.2f s\n", change.speaker,
+                    double(change.at) / kRate, double(change.since) / kRate);
+        for (const Span& span : made.spans) {
+          if (span.end + kRate < change.at || span.start > change.at + kRate) continue;
+          std::printf("    %d talks %.2f..%.2f%s\n", span.speaker, double(span.start) / kRate,
+                      double(span.end) / kRate, span.back_channel ? " (mm-hm)" : "");
+        }
+      }
     }
   }
   for (int64_t at = 0; at < int64_t(made.tracks[0].size()); at += kRate / 100) {
     int talking = 0;
     int who = -1;
     for (int speaker = 0; speaker < int(made.tracks.size()); ++speaker) {
-      if (!talks(made, speaker, at, 0, 0, true)) continue;
+      if (!talks(made, speaker, at, 0, true)) continue;
       ++talking;
       who = speaker;
     }
@@ -224,15 +245,16 @@ int run(int argc, char** argv) {
     for (int slice_ms : {10, 20}) {
       Result result;
       score(made, detect(made, int64_t(slice_ms) * kRate / 1000), result, verbose);
-      std::printf("| %s | %d | %d | %.0f / %.0f / %.0f (%zu) | %.0f / %.0f / %.0f (%zu) | %d | %d "
-                  "| %.1f | %.1f | %.1f | %.0f / %.0f |\n",
-                  scene.name.c_str(), slice_ms, result.turns, result.onset.at(0.5),
-                  result.onset.at(0.95), result.onset.at(1), result.onset.ms.size(),
-                  result.take_over.at(0.5), result.take_over.at(0.95), result.take_over.at(1),
-                  result.take_over.ms.size(), result.late, result.missed,
-                  result.false_switches / result.hours, result.stolen / result.hours,
-                  100 * result.wrong_seconds / std::max(0.01, result.alone_seconds),
-                  result.since_error.at(0.5), result.since_error.at(0.95));
+      std::printf(
+          "| %s | %d | %d | %.0f / %.0f / %.0f (%zu) | %.0f / %.0f / %.0f (%zu) | %d | %d "
+          "| %.1f | %.1f | %.1f | %.0f / %.0f |\n",
+          scene.name.c_str(), slice_ms, result.turns, result.onset.at(0.5), result.onset.at(0.95),
+          result.onset.at(1), result.onset.ms.size(), result.take_over.at(0.5),
+          result.take_over.at(0.95), result.take_over.at(1), result.take_over.ms.size(),
+          result.late, result.missed, result.false_switches / result.hours,
+          result.stolen / result.hours,
+          100 * result.wrong_seconds / std::max(0.01, result.alone_seconds),
+          result.since_error.at(0.5), result.since_error.at(0.95));
       std::fflush(stdout);
     }
   }
