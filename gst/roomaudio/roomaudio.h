@@ -30,7 +30,8 @@ typedef struct {
  *   on a track's buffer: track, identity, name (string), level (double, dBov), muted (boolean)
  *   on a mix:  tracks (array of structures with the fields above), one entry a track in the mix
  *   added by speakerdetect: active-identity, active-name, active-track (string; all "" when
- *              nobody speaks), active-level (double, dBov)
+ *              nobody speaks), active-level (double, dBov), active-since (guint64, ns of
+ *              running time)
  */
 #define ROOM_AUDIO_META_NAME "RoomAudioMeta"
 
@@ -55,6 +56,15 @@ void room_audio_buffer_set_active(GstBuffer* buffer, const RoomAudioTrack* activ
 
 /** TRUE when a detector has judged @buffer. @active->identity is "" when nobody speaks. */
 gboolean room_audio_buffer_get_active(GstBuffer* buffer, RoomAudioTrack* active);
+
+/** Adds since when this has been so to a buffer (writable) with an active speaker or nobody: the
+ * running time at which the speech began, or at which the last one ended. Set it after
+ * room_audio_buffer_set_active(), which takes an earlier one away. */
+void room_audio_buffer_set_active_since(GstBuffer* buffer, GstClockTime running_time);
+
+/** GST_CLOCK_TIME_NONE when that is not known. It is earlier than the buffer: a speaker is known
+ * some 100 ms after beginning to talk. */
+GstClockTime room_audio_buffer_get_active_since(GstBuffer* buffer);
 
 /* ---- The room's clock ---------------------------------------------------------------------
  * Pads of one room are fed by one thread with equal slices: same timestamp, same duration, in

@@ -16,6 +16,7 @@ struct Fields {
   GQuark active_identity = g_quark_from_static_string("active-identity");
   GQuark active_name = g_quark_from_static_string("active-name");
   GQuark active_level = g_quark_from_static_string("active-level");
+  GQuark active_since = g_quark_from_static_string("active-since");
 };
 
 const Fields& fields() {
@@ -141,6 +142,7 @@ void room_audio_buffer_set_active(GstBuffer* buffer, const RoomAudioTrack* activ
                        f.active_identity, G_TYPE_STRING, or_empty(active->identity), f.active_name,
                        G_TYPE_STRING, or_empty(active->name), f.active_level, G_TYPE_DOUBLE,
                        active->level_dbov, nullptr);
+  gst_structure_remove_field(structure, g_quark_to_string(f.active_since));
 }
 
 gboolean room_audio_buffer_get_active(GstBuffer* buffer, RoomAudioTrack* active) {
@@ -153,4 +155,19 @@ gboolean room_audio_buffer_get_active(GstBuffer* buffer, RoomAudioTrack* active)
   active->level_dbov = level_field(structure, f.active_level);
   active->muted = FALSE;
   return TRUE;
+}
+
+void room_audio_buffer_set_active_since(GstBuffer* buffer, GstClockTime running_time) {
+  g_return_if_fail(gst_buffer_is_writable(buffer));
+  GstStructure* structure = meta_structure(buffer);
+  g_return_if_fail(structure && gst_structure_id_has_field(structure, fields().active_identity));
+  gst_structure_id_set(structure, fields().active_since, G_TYPE_UINT64, guint64(running_time),
+                       nullptr);
+}
+
+GstClockTime room_audio_buffer_get_active_since(GstBuffer* buffer) {
+  const GstStructure* structure = meta_structure(buffer);
+  const GValue* value =
+      structure ? gst_structure_id_get_value(structure, fields().active_since) : nullptr;
+  return value && G_VALUE_HOLDS_UINT64(value) ? g_value_get_uint64(value) : GST_CLOCK_TIME_NONE;
 }

@@ -69,6 +69,20 @@ TEST_F(RoomAudioMeta, ActiveSpeakerAndNobody) {
   EXPECT_EQ(room_audio_buffer_get_n_tracks(buffer_), 1);
 }
 
+TEST_F(RoomAudioMeta, ActiveSinceBelongsToTheActiveSpeaker) {
+  EXPECT_EQ(room_audio_buffer_get_active_since(buffer_), GST_CLOCK_TIME_NONE);
+  room_audio_buffer_set_mix(buffer_, &alice_, 1);
+  room_audio_buffer_set_active(buffer_, &alice_);
+  EXPECT_EQ(room_audio_buffer_get_active_since(buffer_), GST_CLOCK_TIME_NONE);
+  room_audio_buffer_set_active_since(buffer_, 3 * GST_SECOND);
+  EXPECT_EQ(room_audio_buffer_get_active_since(buffer_), 3 * GST_SECOND);
+  GstBuffer* copy = gst_buffer_copy(buffer_);
+  EXPECT_EQ(room_audio_buffer_get_active_since(copy), 3 * GST_SECOND);
+  gst_buffer_unref(copy);
+  room_audio_buffer_set_active(buffer_, &bob_);
+  EXPECT_EQ(room_audio_buffer_get_active_since(buffer_), GST_CLOCK_TIME_NONE);
+}
+
 TEST_F(RoomAudioMeta, SurvivesConvertersAndQueue) {
   GstHarness* harness = gst_harness_new_parse(
       "audioconvert ! audioresample ! queue ! volume volume=0.5 ! "
