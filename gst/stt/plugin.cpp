@@ -8,9 +8,7 @@
 #include "gststtsink.h"
 
 static gboolean plugin_init(GstPlugin* plugin) {
-#ifdef HAVE_SPEECH_ENGINE
   stt::set_engine_factory({stt::check_engine, stt::load_engine});
-#endif
   return GST_ELEMENT_REGISTER(sttsink, plugin);
 }
 
