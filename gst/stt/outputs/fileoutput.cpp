@@ -159,12 +159,13 @@ class CueOutput : public Output {
 
   bool retry(std::string& error) override {
     if (is_clean()) return true;
-    size_t keep = pending_head_.empty() ? 0 : on_disk_.size();
-    if (pending_head_.empty()) {
-      for (size_t i = 0; i < clean_; ++i) keep += entry(i).size();
-    }
+    const size_t keep = clean_ < starts_.size() ? starts_[clean_] : on_disk_.size();
     std::string fresh = pending_head_;
-    for (size_t i = clean_; i < cues_.size(); ++i) fresh += entry(i);
+    std::vector<size_t> starts;
+    for (size_t i = clean_; i < cues_.size(); ++i) {
+      starts.push_back(keep + fresh.size() - pending_head_.size());
+      fresh += entry(i);
+    }
     if (write_fully_at(fd_.get(), fresh, base_ + off_t(keep)) < fresh.size()) {
       error = g_strerror(errno);
       restore(keep);
@@ -177,6 +178,8 @@ class CueOutput : public Output {
     }
     on_disk_.resize(keep);
     on_disk_ += fresh;
+    starts_.resize(clean_);
+    starts_.insert(starts_.end(), starts.begin(), starts.end());
     clean_ = cues_.size();
     forget_old();
     return true;
@@ -199,11 +202,12 @@ class CueOutput : public Output {
   void forget_old() {
     if (cues_.size() <= kMaxCuesInMemory) return;
     const size_t old = kMaxCuesInMemory / 2;
-    size_t bytes = 0;
-    for (size_t i = 0; i < old; ++i) bytes += entry(i).size();
+    const size_t bytes = starts_[old];
     on_disk_.erase(0, bytes);
     base_ += off_t(bytes);
     cues_.erase(cues_.begin(), cues_.begin() + ptrdiff_t(old));
+    starts_.erase(starts_.begin(), starts_.begin() + ptrdiff_t(old));
+    for (size_t& start : starts_) start -= bytes;
     cues_before_ += old;
     clean_ = cues_.size();
   }
@@ -215,7 +219,8 @@ class CueOutput : public Output {
   std::string on_disk_;       // the file from there on
   std::string pending_head_;  // to be written before the first cue
   std::vector<Transcript> cues_;
-  size_t clean_ = 0;  // cues before this one are in on_disk_ as they are
+  std::vector<size_t> starts_;  // in on_disk_, of the cues in it
+  size_t clean_ = 0;            // cues before this one are in on_disk_ as they are
   uint64_t cues_before_ = 0;
   uint64_t lost_ = 0;
 };
