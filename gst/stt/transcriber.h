@@ -62,7 +62,10 @@ struct TranscriberStats {
   uint64_t finals = 0;
   uint64_t finals_dropped = 0;  // queue limit reached; also in lost_ns
   int64_t lost_ns = 0;
-  int64_t queued_ns = 0;  // audio that waits now
+  int64_t queued_ns = 0;            // audio that waits now
+  uint64_t finals_by_fallback = 0;  // tiered: the large model was late, the small one did it
+  uint64_t speculations = 0;        // finals decoded ahead, in the silence that may end them
+  uint64_t speculations_used = 0;   // of these, the ones that were right
 };
 
 // One stream of speech. push and the like are called from one thread (a pad's), cost little and

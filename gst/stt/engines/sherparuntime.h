@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The sherpa-onnx library, opened while running: a plugin then loads and explains itself on a
+// machine without it, and does not depend on the folder it was built against.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#ifdef HAVE_SPEECH_RUNTIME
+#include <sherpa-onnx/c-api/c-api.h>
+#endif
+
+namespace stt {
+
+#ifdef HAVE_SPEECH_RUNTIME
+
+// The functions in use, typed by the header so that a wrong call does not compile.
+struct SherpaRuntime {
+#define STT_SHERPA_FUNCTION(name) decltype(&::SherpaOnnx##name) name = nullptr
+  STT_SHERPA_FUNCTION(GetVersionStr);
+  STT_SHERPA_FUNCTION(CreateOfflineRecognizer);
+  STT_SHERPA_FUNCTION(DestroyOfflineRecognizer);
+  STT_SHERPA_FUNCTION(CreateOfflineStream);
+  STT_SHERPA_FUNCTION(DestroyOfflineStream);
+  STT_SHERPA_FUNCTION(AcceptWaveformOffline);
+  STT_SHERPA_FUNCTION(DecodeOfflineStream);
+  STT_SHERPA_FUNCTION(GetOfflineStreamResult);
+  STT_SHERPA_FUNCTION(DestroyOfflineRecognizerResult);
+#undef STT_SHERPA_FUNCTION
+};
+
+// Opens the library once in the process and checks its version: the layout of its structures
+// changes between versions. nullptr with `error` for the user. Never unloaded, as it has threads
+// and exit handlers of its own.
+const SherpaRuntime* open_sherpa_runtime(const std::filesystem::path& library, std::string& error);
+
+#endif
+
+// "" when this build can use the engine at all, else what to do.
+std::string sherpa_build_problem();
+
+}  // namespace stt

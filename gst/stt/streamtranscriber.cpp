@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stt/streamtranscriber.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "stt/textguard.h"
+
+namespace stt {
+namespace {
+
+constexpr int64_t kMillisecondNs = 1'000'000;
+// Silence without samples needs no hurry while nobody speaks.
+constexpr int64_t kIdleSilenceNs = 1'000'000'000;
+// So much audio at a time is segmented before other streams get their turn.
+constexpr int64_t kLightTurnNs = 1'000'000'000;
+// Pushes that continue each other this exactly are one.
+constexpr int64_t kSeamlessNs = kMillisecondNs;
+constexpr size_t kLongestMerged = kSampleRateHz / 10;
+
+int64_t duration_ns(size_t samples) {
+  return static_cast<int64_t>(samples) * kSampleNs;
+}
+
+SegmenterConfig segmenter_config(const TranscriberConfig& config, const Model& model) {
+  SegmenterConfig result;
+  result.partials = config.partials;
+  result.partial_interval_ms = config.partial_interval_ms;
+  result.pre_roll_ms = config.pre_roll_ms;
+  result.end_silence_ms = config.end_silence_ms;
+  result.max_utterance_ms = std::min(config.max_utterance_ms, model.capabilities().longest_span_ms);
+  return result;
+}
+
+}  // namespace
+
+StreamTranscriber::StreamTranscriber(SpeechParts parts, const TranscriberConfig& config,
+                                     OnResult on_result)
+    : parts_(std::move(parts)),
+      config_(config),
+      on_result_(std::move(on_result)),
+      segmenter_(segmenter_config(config, *parts_.final_model)),
+      windows_(
+          [this](std::span<const float> window, int64_t time_ns) { take_window(window, time_ns); },
+          [this] { take_break(); }) {
+  parts_.pool->add(*this);
+}
+
+StreamTranscriber::~StreamTranscriber() {
+  parts_.pool->remove(*this);
+}
+
+void StreamTranscriber::push(std::span<const float> samples, int64_t time_ns) {
+  if (samples.empty()) return;
+  const int64_t pushed_ns = duration_ns(samples.size());
+  const std::lock_guard lock(mutex_);
+  if (!first_push_) first_push_ = parts_.now();
+  pushed_ns_ += pushed_ns;
+  // Muted tracks send zeros.
+  if (std::all_of(samples.begin(), samples.end(), [](float sample) { return sample == 0; })) {
+    add_silence(time_ns, pushed_ns);
+    return;
+  }
+  Audio* last = input_.empty() ? nullptr : std::get_if<Audio>(&input_.back());
+  const auto is_seamless = [&] {
+    const int64_t end_ns = last->time_ns + duration_ns(last->samples.size());
+    return std::abs(time_ns - end_ns) <= kSeamlessNs && last->samples.size() < kLongestMerged;
+  };
+  if (last != nullptr && is_seamless()) {
+    last->samples.insert(last->samples.end(), samples.begin(), samples.end());
+  } else {
+    input_.emplace_back(Audio{{samples.begin(), samples.end()}, time_ns});
+  }
+  input_ns_ += pushed_ns;
+  make_room();
+  request_segmenting();
+}
+
+void StreamTranscriber::push_gap(int64_t time_ns, int64_t duration_ns) {
+  const std::lock_guard lock(mutex_);
+  add_silence(time_ns, duration_ns);
+}
+
+void StreamTranscriber::set_speaker(const Speaker& speaker, int64_t time_ns) {
+  const std::lock_guard lock(mutex_);
+  input_.emplace_back(SpeakerChange{speaker, time_ns});
+}
+
+void StreamTranscriber::drain(std::function<void()> done) {
+  const std::lock_guard lock(mutex_);
+  input_.emplace_back(Drain{done ? std::move(done) : [] {}});
+  parts_.pool->request_light(*this);
+}
+
+TranscriberStats StreamTranscriber::stats() const {
+  const std::lock_guard lock(mutex_);
+  TranscriberStats stats = stats_;
+  stats.queued_ns = input_ns_ + finals_ns_;
+  return stats;
+}
+
+void StreamTranscriber::add_silence(int64_t time_ns, int64_t duration_ns) {
+  Silence* last = input_.empty() ? nullptr : std::get_if<Silence>(&input_.back());
+  if (last != nullptr && std::abs(time_ns - last->time_ns - last->duration_ns) <= kSeamlessNs) {
+    last->duration_ns = time_ns + duration_ns - last->time_ns;
+  } else {
+    input_.emplace_back(Silence{time_ns, duration_ns});
+  }
+  silence_ns_ += duration_ns;
+  request_segmenting();
+}
+
+void StreamTranscriber::request_segmenting() {
+  const bool is_window_full = input_ns_ + silence_ns_ + duration_ns(window_filled_) >= kWindowNs;
+  const bool is_silence_only = input_ns_ == 0 && is_idle_;
+  if (is_silence_only ? silence_ns_ >= kIdleSilenceNs : is_window_full) {
+    parts_.pool->request_light(*this);
+  }
+}
+
+// The oldest goes first: finals that wait, then audio that nobody has looked at.
+void StreamTranscriber::make_room() {
+  const int64_t limit_ns = int64_t{config_.max_queue_ms} * kMillisecondNs;
+  while (input_ns_ + finals_ns_ > limit_ns && lose_oldest_final()) {
+  }
+  auto oldest = input_.begin();
+  while (input_ns_ + finals_ns_ > limit_ns && oldest != input_.end()) {
+    const Audio* audio = std::get_if<Audio>(&*oldest);
+    if (audio == nullptr) {
+      ++oldest;
+      continue;
+    }
+    const int64_t lost_ns = duration_ns(audio->samples.size());
+    input_ns_ -= lost_ns;
+    stats_.lost_ns += lost_ns;
+    oldest = input_.erase(oldest);
+  }
+}
+
+bool StreamTranscriber::lose_oldest_final() {
+  const auto oldest = std::find_if(finals_.begin(), finals_.end(), [](const FinalJob& job) {
+    return !job.is_ready() && !job.speculation;
+  });
+  if (oldest == finals_.end()) return false;
+  const int64_t lost_ns = duration_ns(oldest->segment.samples.size());
+  finals_ns_ -= lost_ns;
+  stats_.lost_ns += lost_ns;
+  stats_.finals_dropped++;
+  if (shown_.contains(oldest->segment.utterance)) {
+    oldest->segment.samples = {};
+    oldest->is_lost = true;
+  } else {
+    finals_.erase(oldest);
+  }
+  request_decoding();
+  return true;
+}
+
+// ---- Segmenting -------------------------------------------------------------------------------
+
+void StreamTranscriber::run_light() {
+  std::deque<Input> inputs;
+  {
+    const std::lock_guard lock(mutex_);
+    int64_t taken_ns = 0;
+    while (!input_.empty() && taken_ns < kLightTurnNs) {
+      Input& next = input_.front();
+      if (const auto* audio = std::get_if<Audio>(&next)) {
+        const int64_t audio_ns = duration_ns(audio->samples.size());
+        input_ns_ -= audio_ns;
+        taken_ns += audio_ns;
+      } else if (const auto* silence = std::get_if<Silence>(&next)) {
+        silence_ns_ -= silence->duration_ns;
+      }
+      inputs.push_back(std::move(next));
+      input_.pop_front();
+    }
+    // Merged silences may overlap by a little.
+    if (input_.empty()) silence_ns_ = 0;
+  }
+  for (Input& input : inputs) take(input);
+  const std::lock_guard lock(mutex_);
+  is_idle_ = segmenter_.is_idle();
+  window_filled_ = windows_.filled();
+  const bool has_drain = std::any_of(input_.begin(), input_.end(), [](const Input& input) {
+    return std::holds_alternative<Drain>(input);
+  });
+  if (has_drain) parts_.pool->request_light(*this);
+  request_segmenting();
+}
+
+void StreamTranscriber::take(Input& input) {
+  if (const auto* audio = std::get_if<Audio>(&input)) {
+    windows_.push(audio->samples, audio->time_ns);
+  } else if (const auto* silence = std::get_if<Silence>(&input)) {
+    windows_.push_silence(silence->time_ns, silence->duration_ns);
+  } else if (const auto* change = std::get_if<SpeakerChange>(&input)) {
+    handle(segmenter_.set_speaker(change->speaker, change->time_ns));
+  } else if (auto* drain = std::get_if<Drain>(&input)) {
+    windows_.flush();
+    handle(segmenter_.end());
+    if (voice_activity_) voice_activity_->reset();
+    const std::lock_guard lock(mutex_);
+    FinalJob mark;
+    mark.queued_at = parts_.now();
+    mark.drained = std::move(drain->done);
+    finals_.push_back(std::move(mark));
+    request_decoding();
+  }
+}
+
+void StreamTranscriber::take_window(std::span<const float> window, int64_t time_ns) {
+  if (!voice_activity_ && level_dbov(window) > kSilenceDbov) {
+    voice_activity_ = std::make_unique<GatedVoiceActivity>(parts_.new_voice_activity());
+  }
+  const float probability = voice_activity_ ? voice_activity_->probability(window) : 0.0F;
+  handle(segmenter_.feed(window, time_ns, probability));
+}
+
+void StreamTranscriber::take_break() {
+  handle(segmenter_.end());
+  if (voice_activity_) voice_activity_->reset();
+}
+
+void StreamTranscriber::handle(Segmenter::Events events) {
+  if (events.empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (SegmentEvent& event : events) handle(event);
+  request_decoding();
+}
+
+void StreamTranscriber::handle(SegmentEvent& event) {
+  switch (event.kind) {
+    case SegmentEvent::Kind::partial:
+      drop_partial();
+      open_utterance_ = event.utterance;
+      partial_ = PartialJob{std::move(event), parts_.now()};
+      break;
+    case SegmentEvent::Kind::speculative:
+      drop_partial();
+      open_utterance_ = event.utterance;
+      speculation_ = std::make_shared<Speculation>();
+      speculation_->segment = std::move(event);
+      speculation_->queued_at = parts_.now();
+      break;
+    case SegmentEvent::Kind::resumed:
+      if (speculation_) speculation_->is_wanted = false;
+      speculation_.reset();
+      break;
+    case SegmentEvent::Kind::final:
+      handle_final(event);
+      break;
+  }
+}
+
+void StreamTranscriber::handle_final(SegmentEvent& event) {
+  drop_partial();
+  open_utterance_ = 0;
+  FinalJob job;
+  job.queued_at = parts_.now();
+  if (speculation_ && event.as_speculated && speculation_->state != Speculation::State::waiting) {
+    job.speculation = speculation_;
+    stats_.speculations_used++;
+    event.samples = {};
+  } else if (speculation_) {
+    speculation_->is_wanted = false;
+  }
+  speculation_.reset();
+  finals_ns_ += duration_ns(event.samples.size());
+  job.segment = std::move(event);
+  finals_.push_back(std::move(job));
+}
+
+void StreamTranscriber::drop_partial() {
+  if (!partial_) return;
+  partial_.reset();
+  stats_.partials_dropped++;
+}
+
+// ---- Decoding ---------------------------------------------------------------------------------
+
+void StreamTranscriber::request_decoding() {
+  Urgency urgency = Urgency::none;
+  Clock::time_point queued_at;
+  if (!finals_.empty()) {
+    urgency = finals_.front().is_ready() ? Urgency::ready : Urgency::final;
+    queued_at = finals_.front().queued_at;
+  } else if (speculation_ && speculation_->state == Speculation::State::waiting) {
+    urgency = Urgency::speculative;
+    queued_at = speculation_->queued_at;
+  } else if (partial_) {
+    urgency = Urgency::partial;
+    queued_at = partial_->queued_at;
+  }
+  parts_.pool->request_decode(*this, urgency, queued_at.time_since_epoch().count());
+}
+
+double StreamTranscriber::run_decode() {
+  Lock lock(mutex_);
+  double decoded_s = 0;
+  // Whoever came to deliver is not kept with a decode: it may be the light thread.
+  if (!deliver_ready(lock)) {
+    if (!finals_.empty()) {
+      decoded_s = decode_final(lock);
+    } else if (speculation_ && speculation_->state == Speculation::State::waiting) {
+      decoded_s = decode_speculation(lock);
+    } else if (partial_) {
+      decoded_s = decode_partial(lock);
+    }
+    deliver_ready(lock);
+  }
+  request_decoding();
+  return decoded_s;
+}
+
+bool StreamTranscriber::deliver_ready(Lock& lock) {
+  bool delivered = false;
+  while (!finals_.empty() && finals_.front().is_ready()) {
+    const FinalJob job = std::move(finals_.front());
+    finals_.pop_front();
+    delivered = true;
+    if (job.drained) {
+      lock.unlock();
+      job.drained();
+      lock.lock();
+    } else {
+      emit(lock, job.segment, job.speculation ? job.speculation->hypothesis : Hypothesis(),
+           *parts_.final_model, true);
+    }
+  }
+  return delivered;
+}
+
+double StreamTranscriber::decode_final(Lock& lock) {
+  const FinalJob job = std::move(finals_.front());
+  finals_.pop_front();
+  finals_ns_ -= duration_ns(job.segment.samples.size());
+  const bool is_fallback = is_fallback_due(job);
+  if (is_fallback) stats_.finals_by_fallback++;
+  auto& session = is_fallback ? partial_session_ : final_session_;
+  const Model& model = is_fallback ? *parts_.partial_model : *parts_.final_model;
+  emit(lock, job.segment, decode(lock, session, model, job.segment, true), model, true);
+  return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
+}
+
+double StreamTranscriber::decode_speculation(Lock& lock) {
+  const std::shared_ptr<Speculation> speculation = speculation_;
+  speculation->state = Speculation::State::running;
+  stats_.speculations++;
+  const SegmentEvent& segment = speculation->segment;
+  Hypothesis hypothesis = decode(lock, final_session_, *parts_.final_model, segment, true);
+  speculation->hypothesis = hypothesis;
+  speculation->state = Speculation::State::done;
+  // Until the silence is long enough, and if it never is, it is the best partial there can be.
+  if (config_.partials && segment.utterance == open_utterance_) {
+    emit(lock, segment, std::move(hypothesis), *parts_.final_model, false);
+  }
+  return static_cast<double>(segment.samples.size()) / kSampleRateHz;
+}
+
+double StreamTranscriber::decode_partial(Lock& lock) {
+  const PartialJob job = std::move(*partial_);
+  partial_.reset();
+  Hypothesis hypothesis = decode(lock, partial_session_, *parts_.partial_model, job.segment, false);
+  if (job.segment.utterance == open_utterance_) {
+    emit(lock, job.segment, std::move(hypothesis), *parts_.partial_model, false);
+  } else {
+    stats_.partials_dropped++;
+  }
+  return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
+}
+
+bool StreamTranscriber::is_fallback_due(const FinalJob& job) const {
+  if (parts_.partial_model == parts_.final_model || !first_push_) return false;
+  const Clock::time_point now = parts_.now();
+  if (now - job.queued_at < parts_.fallback_after) return false;
+  // Who reads a file faster than real time waits by choice.
+  const std::chrono::nanoseconds elapsed = now - *first_push_;
+  return pushed_ns_ < elapsed.count() + elapsed.count() / 2 + 5'000 * kMillisecondNs;
+}
+
+Hypothesis StreamTranscriber::decode(Lock& lock, std::unique_ptr<Session>& session,
+                                     const Model& model, const SegmentEvent& segment,
+                                     bool is_final) {
+  lock.unlock();
+  if (!session) session = model.new_session();
+  Hypothesis hypothesis = session->decode({segment.utterance, segment.samples, is_final});
+  hypothesis.text = plausible_text(hypothesis.text, segment.end_ns - segment.start_ns);
+  lock.lock();
+  return hypothesis;
+}
+
+void StreamTranscriber::emit(Lock& lock, const SegmentEvent& segment, Hypothesis hypothesis,
+                             const Model& model, bool is_final) {
+  Shown& shown = shown_[segment.utterance];
+  Result result;
+  result.revision = shown.revisions;
+  const bool is_news = is_final ? shown.revisions > 0 || !hypothesis.text.empty()
+                                : hypothesis.text != shown.text && !hypothesis.text.empty();
+  if (is_final || (shown.revisions == 0 && !is_news)) {
+    shown_.erase(segment.utterance);
+  } else if (is_news) {
+    shown.revisions++;
+    shown.text = hypothesis.text;
+  }
+  if (!is_news) return;
+  (is_final ? stats_.finals : stats_.partials)++;
+  lock.unlock();
+  result.is_final = is_final;
+  result.utterance = segment.utterance;
+  result.text = std::move(hypothesis.text);
+  result.language = std::move(hypothesis.language);
+  result.speaker = segment.speaker;
+  result.start_ns = segment.start_ns;
+  result.end_ns = segment.end_ns;
+  result.model = model.name();
+  result.words = std::move(hypothesis.words);
+  for (Word& word : result.words) {
+    word.start_ns += segment.samples_ns;
+    word.end_ns += segment.samples_ns;
+  }
+  result.confidence = hypothesis.confidence;
+  on_result_(result);
+  lock.lock();
+}
+
+}  // namespace stt

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How likely it is that a window of audio holds speech.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+namespace stt {
+
+constexpr size_t kWindowSamples = 512;  // 32 ms
+constexpr double kSilenceDbov = -127.0;
+
+class VoiceActivity {
+ public:
+  virtual ~VoiceActivity() = default;
+  // `window` has kWindowSamples and follows the one before; 0..1.
+  virtual float probability(std::span<const float> window) = 0;
+  // What comes next does not follow what was heard.
+  virtual void reset() = 0;
+};
+
+double level_dbov(std::span<const float> samples);
+
+// Spares the model windows that are too quiet to hold speech: muted tracks send exact zeros all
+// day. After a second of them the model starts afresh.
+class GatedVoiceActivity : public VoiceActivity {
+ public:
+  explicit GatedVoiceActivity(std::unique_ptr<VoiceActivity> model) : model_(std::move(model)) {}
+  float probability(std::span<const float> window) override;
+  void reset() override;
+
+ private:
+  std::unique_ptr<VoiceActivity> model_;
+  int quiet_windows_ = 0;
+};
+
+}  // namespace stt
