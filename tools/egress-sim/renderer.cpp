@@ -10,16 +10,19 @@ namespace egresssim {
 namespace {
 
 constexpr int kTableSize = 4096;  // a power of two
+// A message may begin anywhere in a table and is then read straight on.
+constexpr int kTableTail = 960;
 
 struct NoiseTables {
-  std::array<int16_t, kTableSize> dither;
+  std::array<int16_t, kTableSize + kTableTail> dither;
   std::array<int16_t, kTableSize> comfort;  // about one sample in four is not zero
   NoiseTables() {
     std::mt19937 random(20261123);
-    for (auto& value : dither) {
+    for (int i = 0; i < kTableSize; ++i) {
       const unsigned draw = random() % 8;
-      value = draw == 0 ? 1 : draw == 1 ? -1 : 0;
+      dither[i] = draw == 0 ? 1 : draw == 1 ? -1 : 0;
     }
+    std::copy_n(dither.begin(), kTableTail, dither.begin() + kTableSize);
     for (auto& value : comfort) {
       const unsigned draw = random() % 16;
       value = draw < 2 ? 1 : draw < 4 ? -1 : 0;
@@ -57,12 +60,21 @@ void Renderer::add_sound(const PlannedSound& sound, int64_t first, int count, bo
     return;
   }
   const int16_t* from = sound.audio->samples.data() + offset;
+  const int16_t* dither = &kTables.dither[first & (kTableSize - 1)];
+  if (alone) {
+    for (int64_t i = part.from; i < part.to; ++i) {
+      const int sample = from[i];
+      // Digital silence stays so on both sides.
+      const int other = sample + (sample != 0 ? dither[i] : 0);
+      out[2 * i] = static_cast<int16_t>(sample);
+      out[2 * i + 1] = clamp16(other);
+    }
+    return;
+  }
   for (int64_t i = part.from; i < part.to; ++i) {
     const int sample = from[i];
-    // Digital silence stays so on both sides.
-    const int other = sample + (sample != 0 ? dither_at(first + i) : 0);
-    out[2 * i] = alone ? static_cast<int16_t>(sample) : clamp16(out[2 * i] + sample);
-    out[2 * i + 1] = alone ? clamp16(other) : clamp16(out[2 * i + 1] + other);
+    out[2 * i] = clamp16(out[2 * i] + sample);
+    out[2 * i + 1] = clamp16(out[2 * i + 1] + sample + (sample != 0 ? dither[i] : 0));
   }
 }
 
