@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// egress-sim: plays LiveKit's track egress towards a receiver, from a scenario or from a capture.
+#include <gst/gst.h>
+#include <json-glib/json-glib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <map>
+
+#include "cliploader.h"
+#include "groundtruth.h"
+#include "options.h"
+#include "simulator.h"
+
+namespace egresssim {
+namespace {
+
+volatile int g_stop = 0;
+
+void request_stop(int) {
+  // A second Ctrl-C does not wait for anything.
+  if (g_stop != 0) _exit(130);
+  g_stop = 1;
+}
+
+struct Prepared {
+  Scenario scenario;
+  std::vector<Utterance> truth;
+  std::map<std::pair<size_t, size_t>, std::vector<Placement>> placements;  // by room, participant
+};
+
+bool write_text(const std::string& path, const std::string& text, std::string& error) {
+  if (path.empty()) return true;
+  g_autoptr(GError) failure = nullptr;
+  if (g_file_set_contents(path.c_str(), text.c_str(), gssize(text.size()), &failure)) return true;
+  error = std::string("cannot write: ") + failure->message;
+  return false;
+}
+
+bool write_truth(const Options& options, const Prepared& prepared, double started_utc_s,
+                 std::string& error) {
+  double offset_s = options.times_sent ? prepared.scenario.latency.audio_ms / 1e3 : 0;
+  if (options.receiver_start_s > 0) offset_s += started_utc_s - options.receiver_start_s;
+  return write_text(options.stm_file, to_stm(prepared.truth, offset_s), error) &&
+         write_text(options.rttm_file, to_rttm(prepared.truth, offset_s), error);
+}
+
+void add_truth(Prepared& prepared, const Room& room, const Participant& who, const Clip& clip,
+               const Audio& audio, double at_s) {
+  if (clip.text.empty()) return;
+  const double from_s = at_s + audio.speech_from_s;
+  const double to_s = at_s + audio.speech_to_s;
+  bool partly = false;
+  if (is_unheard(who, from_s, to_s, partly)) return;
+  if (partly)
+    std::fprintf(stderr,
+                 "egress-sim: only a part of what %s says at %.2f s is sent (mute, join or leave); "
+                 "the ground truth holds all of it: %s\n",
+                 who.identity.c_str(), from_s, clip.text.c_str());
+  prepared.truth.push_back({room.name, who.identity, from_s, to_s, clip.text});
+}
+
+// Loads all sound, completes the leave times, and works out the ground truth.
+bool prepare(const Options& options, Prepared& prepared, std::string& error) {
+  auto scenario = scenario_from_options(options, error);
+  if (!scenario) return false;
+  prepared.scenario = std::move(*scenario);
+  ClipLoader loader(options.cache_folder);
+  for (const Room& room : prepared.scenario.rooms) {
+    for (const Participant& who : room.participants) {
+      for (const Clip& clip : who.clips) {
+        if (loader.load(clip, error)) continue;
+        if (clip.line > 0)
+          error = options.scenario_file + ":" + std::to_string(clip.line) + ": " + error;
+        return false;
+      }
+    }
+  }
+  complete_leave_times(prepared.scenario, [&](const Clip& clip) {
+    std::string ignored;
+    return loader.load(clip, ignored)->duration_s();
+  });
+  std::shared_ptr<const Audio> load_signal;
+  for (size_t r = 0; r < prepared.scenario.rooms.size(); ++r) {
+    const Room& room = prepared.scenario.rooms[r];
+    for (size_t p = 0; p < room.participants.size(); ++p) {
+      const Participant& who = room.participants[p];
+      auto& placements = prepared.placements[{r, p}];
+      if (who.load_signal) {
+        if (!load_signal) load_signal = make_load_signal(prepared.scenario.seed);
+        // Talkers of a room take turns, roughly.
+        for (double at_s = -2.0 * static_cast<double>(p % 5); at_s < *who.leave_s; at_s += 10)
+          placements.push_back({load_signal, at_s});
+      }
+      for (const Clip& clip : who.clips) {
+        const auto audio = loader.load(clip, error);
+        for (const double at_s : clip_starts(clip, who)) {
+          placements.push_back({audio, at_s});
+          add_truth(prepared, room, who, clip, *audio, at_s);
+        }
+      }
+    }
+  }
+  return true;
+}
+
+// Two participants with the same key send the same packets.
+std::string opus_key(const Participant& who) {
+  std::string key = std::to_string(who.join_s) + "|" + std::to_string(*who.leave_s) + "|" +
+                    std::to_string(who.clock_ppm);
+  for (const Mute& mute : who.mutes)
+    key += "|m" + std::to_string(mute.from_s) + "-" + std::to_string(mute.to_s);
+  for (const Clip& clip : who.clips)
+    key += "|c" + clip.file + ":" + clip.voice + ":" + clip.text + "@" + std::to_string(clip.at_s);
+  for (const Fault& fault : who.faults)
+    key += "|f" + std::to_string(static_cast<int>(fault.kind)) + std::to_string(fault.at_s);
+  return who.load_signal ? "" : key;
+}
+
+bool add_scenario(const Options& options, const Prepared& prepared, Simulator& simulator,
+                  std::string& error) {
+  const Scenario& scenario = prepared.scenario;
+  std::map<std::string, std::shared_ptr<OpusStream>> opus_streams;
+  std::map<double, int> joining;  // how many join at that moment
+  unsigned number = 0;
+  for (size_t r = 0; r < scenario.rooms.size(); ++r) {
+    const Room& room = scenario.rooms[r];
+    for (size_t p = 0; p < room.participants.size(); ++p) {
+      const Participant& who = room.participants[p];
+      Connection::Setup setup;
+      setup.label = who.identity + " (room " + room.name + ")";
+      const std::string url = fill_template(options.url, {{"room", room.name},
+                                                          {"identity", who.identity},
+                                                          {"track", who.track},
+                                                          {"name", who.name},
+                                                          {"token", options.token}});
+      if (!parse_url(url, setup.url, error)) return false;
+      TrackInput input;
+      input.who = &who;
+      input.placements = prepared.placements.at({r, p});
+      input.latency = scenario.latency;
+      input.seed = scenario.seed + number;
+      std::shared_ptr<OpusStream> opus;
+      setup.content_type = "audio/x-raw";
+      if (scenario.audio == AudioKind::kOpus) {
+        auto& stream = opus_streams[opus_key(who)];
+        if (!stream) stream = OpusStream::create(input, error);
+        if (!stream) return false;
+        opus = stream;
+        setup.content_type = "audio/x-opus";
+        setup.message_ms = 20;
+      }
+      const double dial_s = joining[who.join_s]++ * options.dial_interval_ms * 1e-3;
+      setup.connect_ns = static_cast<int64_t>((who.join_s + dial_s) * 1e9);
+      setup.seed = (uint64_t{scenario.seed} << 32) + number;
+      setup.playback = std::make_unique<TrackPlayback>(std::move(input), std::move(opus));
+      simulator.add(std::move(setup));
+      ++number;
+    }
+  }
+  return true;
+}
+
+// A captured path ends in /ROOM/IDENTITY/TRACK.
+std::string capture_url(const Options& options, const CapturedConnection& captured, int copy) {
+  const std::string suffix = copy > 0 ? "-" + std::to_string(copy + 1) : "";
+  if (options.url.find('{') == std::string::npos) {
+    std::string base = options.url;
+    while (!base.empty() && base.back() == '/') base.pop_back();
+    return base + captured.path + suffix;
+  }
+  g_auto(GStrv) parts = g_strsplit(captured.path.c_str(), "/", -1);
+  const guint count = g_strv_length(parts);
+  const auto part = [&](guint from_end) {
+    return count >= from_end ? std::string(parts[count - from_end]) : std::string();
+  };
+  return fill_template(options.url, {{"room", part(3)},
+                                     {"identity", part(2)},
+                                     {"track", part(1) + suffix},
+                                     {"name", part(2)},
+                                     {"token", options.token}});
+}
+
+bool add_capture(const Options& options, Simulator& simulator, std::string& error) {
+  std::vector<CapturedConnection> captured;
+  if (!load_capture(options.capture_folder, captured, error)) return false;
+  size_t chosen = 0;
+  for (CapturedConnection& connection : captured) {
+    bool wanted = options.only.empty();
+    for (const std::string& name : options.only) wanted = wanted || name == connection.name;
+    if (!wanted) continue;
+    ++chosen;
+    const auto shared = std::make_shared<const CapturedConnection>(std::move(connection));
+    for (int copy = 0; copy < options.copies; ++copy) {
+      Connection::Setup setup;
+      setup.label = shared->name + (copy > 0 ? " (copy " + std::to_string(copy + 1) + ")" : "");
+      if (!parse_url(capture_url(options, *shared, copy), setup.url, error)) return false;
+      for (const auto& [name, value] : shared->headers)
+        if (name == "Content-Type") setup.content_type = value;
+      setup.connect_ns =
+          static_cast<int64_t>(static_cast<double>(shared->connect_ns) / options.speed);
+      setup.seed = static_cast<uint64_t>(copy) * 1000 + chosen;
+      setup.playback = std::make_unique<CapturePlayback>(shared, options.speed);
+      simulator.add(std::move(setup));
+    }
+  }
+  if (chosen == 0) {
+    error = "the capture " + options.capture_folder + " has no connection of that name (--only)";
+    return false;
+  }
+  return true;
+}
+
+// By hand: json-glib writes a rounded 0.1 as 0.10000000000000001.
+std::string summary_json(const Simulator& simulator) {
+  ConnectionStats sum;
+  uint64_t failed = 0;
+  std::string errors;
+  for (const auto& connection : simulator.connections()) {
+    const ConnectionStats& stats = connection->stats();
+    sum.messages += stats.messages;
+    sum.audio_bytes += stats.audio_bytes;
+    sum.texts += stats.texts;
+    sum.pings += stats.pings;
+    sum.pongs += stats.pongs;
+    sum.dropped += stats.dropped;
+    if (connection->error().empty()) continue;
+    ++failed;
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_VALUE);
+    const std::string text = connection->label() + ": " + connection->error();
+    g_autofree gchar* valid = g_utf8_make_valid(text.c_str(), -1);
+    json_node_set_string(node, valid);
+    g_autofree gchar* quoted = json_to_string(node, FALSE);
+    errors += (errors.empty() ? "" : ", ") + std::string(quoted);
+  }
+  std::string result = "{";
+  const auto integer = [&](const char* name, uint64_t value) {
+    result += std::string("\"") + name + "\": " + std::to_string(value) + ", ";
+  };
+  const auto real = [&](const char* name, double value, const char* format) {
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_formatd(number, sizeof number, format, value);
+    result += std::string("\"") + name + "\": " + number + ", ";
+  };
+  integer("connections", simulator.connections().size());
+  integer("failed", failed);
+  integer("messages", sum.messages);
+  integer("audio_bytes", sum.audio_bytes);
+  integer("texts", sum.texts);
+  integer("pings", sum.pings);
+  integer("pongs", sum.pongs);
+  integer("dropped_messages", sum.dropped);
+  real("lateness_p50_ms", simulator.lateness().quantile_ms(0.5), "%.1f");
+  real("lateness_p99_ms", simulator.lateness().quantile_ms(0.99), "%.1f");
+  real("lateness_worst_ms", simulator.lateness().worst_ms(), "%.1f");
+  real("started_utc_s", simulator.started_utc_s(), "%.3f");
+  real("wall_s", simulator.wall_s(), "%.3f");
+  real("cpu_s", simulator.cpu_s(), "%.3f");
+  real("cpu_cores", simulator.wall_s() > 0 ? simulator.cpu_s() / simulator.wall_s() : 0, "%.4f");
+  return result + "\"errors\": [" + errors + "]}\n";
+}
+
+int fail(const std::string& error, int code) {
+  std::fprintf(stderr, "egress-sim: %s\n", error.c_str());
+  return code;
+}
+
+int run(const Options& options) {
+  std::string error;
+  Prepared prepared;
+  const bool capture = !options.capture_folder.empty();
+  if (!capture && !prepare(options, prepared, error)) return fail(error, 2);
+
+  Simulator::Settings settings;
+  settings.tls = {options.insecure, options.ca_file};
+  settings.wait_s = options.wait_s;
+  settings.log = [&](const std::string& line) {
+    if (options.verbose) std::fprintf(stderr, "egress-sim: %s\n", line.c_str());
+  };
+  Simulator simulator(std::move(settings));
+  if (capture ? !add_capture(options, simulator, error)
+              : !add_scenario(options, prepared, simulator, error))
+    return fail(error, 2);
+  // Running times of the receiver are known only when the scenario has started.
+  const bool truth_first = options.receiver_start_s <= 0 || options.check;
+  if (!capture && truth_first && !write_truth(options, prepared, 0, error)) return fail(error, 2);
+  if (options.check) return 0;
+
+  simulator.run(&g_stop);
+  if (!capture && !truth_first && !write_truth(options, prepared, simulator.started_utc_s(), error))
+    return fail(error, 2);
+
+  const std::string summary = summary_json(simulator);
+  if (options.summary_file.empty() || options.summary_file == "-") {
+    std::fputs(summary.c_str(), stdout);
+  } else if (!write_text(options.summary_file, summary, error)) {
+    return fail(error, 2);
+  }
+  int failed = 0;
+  for (const auto& connection : simulator.connections()) {
+    if (connection->error().empty()) continue;
+    // With hundreds of connections the first few tell enough; the summary lists all.
+    if (++failed <= 10 && !options.verbose)
+      std::fprintf(stderr, "egress-sim: %s: %s\n", connection->label().c_str(),
+                   connection->error().c_str());
+  }
+  if (failed > 10) std::fprintf(stderr, "egress-sim: %d connections failed in all\n", failed);
+  return failed > 0 ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace egresssim
+
+int main(int argc, char** argv) {
+  int exit_code = 0;
+  std::string message;
+  const auto options = egresssim::parse_options(argc, argv, exit_code, message);
+  if (!options) {
+    if (!message.empty()) egresssim::fail(message, exit_code);
+    return exit_code;
+  }
+  gst_init(nullptr, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGINT, egresssim::request_stop);
+  std::signal(SIGTERM, egresssim::request_stop);
+  // A connection is a descriptor; the usual soft limit of 1024 is too low for a load test.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  return egresssim::run(*options);
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "options.h"
+
+#include <glib.h>
+
+#include <regex>
+
+namespace egresssim {
+namespace {
+
+const char kSummary[] =
+    "Plays LiveKit's track egress: one WebSocket connection a participant, byte for byte and in "
+    "real time.";
+
+const char kDescription[] = R"(What is played, one of:
+  --scenario FILE   rooms, people, clips, mutes and faults; docs/egress-sim.md describes the format
+  --speak ...       a room put together on the command line:
+                      alice=hello.wav@1.0               a file, from second 1.0
+                      alice=hello.wav@1.0:Hello Bob.    with what is said, for --stm
+                      bob=voice:rms@2.5:Hello Alice.    a sentence said by flite's voice rms
+  --capture DIR     recorded traffic (manifest.json, NAME.frames.jsonl, NAME.payload.bin)
+  none of them      --rooms times --participants talkers of a speech-like load signal
+
+In the URL {room}, {identity}, {track}, {name} and {token} stand for the connection's own.
+
+Examples:
+  egress-sim --url ws://127.0.0.1:9000/{room}/{identity}/{track} --speak alice=hello.wav@1.0
+  egress-sim --scenario meeting.json --stm truth.stm --rttm truth.rttm --wait 10
+  egress-sim --rooms 100 --participants 5 --duration 30 --profile low-latency
+  egress-sim --capture two-participants --url ws://127.0.0.1:9000 --only alice
+
+Exit status: 0 all was sent, 1 a connection was refused or ended early, 2 wrong usage or scenario.
+)";
+
+struct Raw {
+  gchar* url = nullptr;
+  gchar* token = nullptr;
+  gchar* scenario = nullptr;
+  gchar* room = nullptr;
+  gchar** speak = nullptr;
+  gchar* profile = nullptr;
+  gchar* format = nullptr;
+  gchar* ca = nullptr;
+  gchar* cache = nullptr;
+  gchar* stm = nullptr;
+  gchar* rttm = nullptr;
+  gchar* times = nullptr;
+  gchar* summary = nullptr;
+  gchar* capture = nullptr;
+  gchar** only = nullptr;
+  gboolean version = FALSE;
+  gboolean insecure = FALSE;
+  gboolean check = FALSE;
+  gboolean verbose = FALSE;
+
+  ~Raw() {
+    for (gchar* text : {url, token, scenario, room, profile, format, ca, cache, stm, rttm, times,
+                        summary, capture})
+      g_free(text);
+    g_strfreev(speak);
+    g_strfreev(only);
+  }
+};
+
+void take(std::string& target, const gchar* value) {
+  if (value != nullptr) target = value;
+}
+
+std::vector<std::string> take_list(gchar** list) {
+  std::vector<std::string> result;
+  for (gchar** text = list; text != nullptr && *text != nullptr; ++text) result.push_back(*text);
+  return result;
+}
+
+std::string check_options(const Options& o, const Raw& raw) {
+  if (!o.profile.empty() && o.profile != "default" && o.profile != "low-latency")
+    return "--profile is default or low-latency, not " + o.profile;
+  if (!o.format.empty() && o.format != "pcm" && o.format != "opus")
+    return "--format is pcm or opus, not " + o.format;
+  if (raw.times != nullptr && std::string(raw.times) != "sent" &&
+      std::string(raw.times) != "spoken")
+    return "--times is sent or spoken, not " + std::string(raw.times);
+  if (o.speed <= 0 || o.copies < 1) return "--speed and --copies must be above 0";
+  if (o.rooms < 0 || o.participants < 0 || o.duration_s <= 0)
+    return "--rooms, --participants and --duration must be above 0";
+  if (o.jitter_ms < 0 || o.dial_interval_ms < 0 || o.wait_s < 0)
+    return "--jitter-ms, --dial-interval-ms and --wait must not be negative";
+  const int sources = (o.scenario_file.empty() ? 0 : 1) + (o.speak.empty() ? 0 : 1) +
+                      (raw.capture != nullptr ? 1 : 0);
+  if (sources > 1) return "give only one of --scenario, --speak and --capture";
+  if (!o.only.empty() && o.capture_folder.empty()) return "--only goes with --capture";
+  return {};
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std::string& message) {
+  Options o;
+  Raw raw;
+  const GOptionEntry entries[] = {
+      {"url", 'u', 0, G_OPTION_ARG_STRING, &raw.url,
+       "where to connect (default ws://127.0.0.1:9000/{room}/{identity}/{track}?name={name})",
+       "TEMPLATE"},
+      {"token", 0, 0, G_OPTION_ARG_STRING, &raw.token, "what {token} stands for", "TEXT"},
+      {"scenario", 's', 0, G_OPTION_ARG_FILENAME, &raw.scenario, "play this scenario", "FILE"},
+      {"room", 0, 0, G_OPTION_ARG_STRING, &raw.room, "room's name with --speak or talkers", "NAME"},
+      {"speak", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.speak,
+       "who speaks what when; may be repeated", "ID=SOURCE@SECOND[:TEXT]"},
+      {"rooms", 0, 0, G_OPTION_ARG_INT, &o.rooms, "play N copies of the room(s)", "N"},
+      {"participants", 0, 0, G_OPTION_ARG_INT, &o.participants, "with exactly N people each", "N"},
+      {"duration", 0, 0, G_OPTION_ARG_DOUBLE, &o.duration_s,
+       "how long talkers stay, in seconds (default 10)", "S"},
+      {"profile", 0, 0, G_OPTION_ARG_STRING, &raw.profile,
+       "egress settings: default (2.8 s late) or low-latency (0.29 s)", "NAME"},
+      {"latency-ms", 0, 0, G_OPTION_ARG_DOUBLE, &o.latency_ms,
+       "from the upgrade to the first message, in ms, instead of the profile's 2800 or 250", "MS"},
+      {"format", 0, 0, G_OPTION_ARG_STRING, &raw.format,
+       "pcm (default: audio/x-raw, as LiveKit) or opus (audio/x-opus, 20 ms packets)", "NAME"},
+      {"seed", 0, 0, G_OPTION_ARG_INT, &o.seed, "seed of all that is drawn by chance", "N"},
+      {"clock-ppm", 0, 0, G_OPTION_ARG_DOUBLE, &o.clock_ppm,
+       "every participant's clock runs that much faster, in parts per million", "PPM"},
+      {"jitter-ms", 0, 0, G_OPTION_ARG_DOUBLE, &o.jitter_ms,
+       "every message comes 0..MS late by chance", "MS"},
+      {"dial-interval-ms", 0, 0, G_OPTION_ARG_DOUBLE, &o.dial_interval_ms,
+       "pause between connections that are due at the same moment (default 1)", "MS"},
+      {"wait", 0, 0, G_OPTION_ARG_DOUBLE, &o.wait_s,
+       "wait up to S seconds for the receiver to listen", "S"},
+      {"insecure", 0, 0, G_OPTION_ARG_NONE, &raw.insecure, "wss: accept any certificate", nullptr},
+      {"ca", 0, 0, G_OPTION_ARG_FILENAME, &raw.ca, "wss: trust the authorities in this PEM file",
+       "FILE"},
+      {"cache", 0, 0, G_OPTION_ARG_FILENAME, &raw.cache,
+       "folder for synthesised sentences (default: in the user's cache)", "DIR"},
+      {"stm", 0, 0, G_OPTION_ARG_FILENAME, &raw.stm,
+       "write who said what when, for word error rates", "FILE"},
+      {"rttm", 0, 0, G_OPTION_ARG_FILENAME, &raw.rttm, "write who spoke when", "FILE"},
+      {"times", 0, 0, G_OPTION_ARG_STRING, &raw.times,
+       "in these files: sent (default: when the audio leaves here) or spoken (the scenario's)",
+       "WHICH"},
+      {"receiver-start", 0, 0, G_OPTION_ARG_DOUBLE, &o.receiver_start_s,
+       "Unix time of the receiver's running time 0: the files then hold running times", "UNIX"},
+      {"summary", 0, 0, G_OPTION_ARG_FILENAME, &raw.summary,
+       "write the JSON summary here instead of to stdout", "FILE"},
+      {"capture", 0, 0, G_OPTION_ARG_FILENAME, &raw.capture, "play recorded traffic", "DIR"},
+      {"only", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.only,
+       "with --capture: only this connection; may be repeated", "NAME"},
+      {"copies", 0, 0, G_OPTION_ARG_INT, &o.copies, "with --capture: play it N times at once", "N"},
+      {"speed", 0, 0, G_OPTION_ARG_DOUBLE, &o.speed, "with --capture: X times as fast", "X"},
+      {"check", 0, 0, G_OPTION_ARG_NONE, &raw.check,
+       "read everything, write --stm and --rttm, connect nowhere", nullptr},
+      {"verbose", 'v', 0, G_OPTION_ARG_NONE, &raw.verbose, "say what every connection does",
+       nullptr},
+      {"version", 0, 0, G_OPTION_ARG_NONE, &raw.version, "print the version", nullptr},
+      {nullptr, 0, 0, G_OPTION_ARG_NONE, nullptr, nullptr, nullptr},
+  };
+  g_autoptr(GOptionContext) context = g_option_context_new(nullptr);
+  g_option_context_set_summary(context, kSummary);
+  g_option_context_set_description(context, kDescription);
+  g_option_context_add_main_entries(context, entries, nullptr);
+  g_autoptr(GError) error = nullptr;
+  const bool parsed = g_option_context_parse(context, &argc, &argv, &error) != FALSE;
+  exit_code = 2;
+  const auto fail = [&](const std::string& text) {
+    message = text + "; --help lists the options";
+    return std::nullopt;
+  };
+  if (!parsed) return fail(error->message);
+  if (argc > 1)
+    return fail(std::string("what is \"") + argv[1] + "\"? every argument is an option");
+  if (raw.version) {
+    exit_code = 0;
+    g_print("egress-sim %s\n", PACKAGE_VERSION);
+    return std::nullopt;
+  }
+  take(o.url, raw.url);
+  take(o.token, raw.token);
+  take(o.scenario_file, raw.scenario);
+  take(o.room, raw.room);
+  take(o.profile, raw.profile);
+  take(o.format, raw.format);
+  take(o.ca_file, raw.ca);
+  take(o.stm_file, raw.stm);
+  take(o.rttm_file, raw.rttm);
+  take(o.summary_file, raw.summary);
+  take(o.capture_folder, raw.capture);
+  g_autofree gchar* cache =
+      g_build_filename(g_get_user_cache_dir(), "gst-plugins-egress", "speech-clips", nullptr);
+  take(o.cache_folder, cache);
+  take(o.cache_folder, raw.cache);
+  o.speak = take_list(raw.speak);
+  o.only = take_list(raw.only);
+  o.times_sent = raw.times == nullptr || std::string(raw.times) != "spoken";
+  o.insecure = raw.insecure != FALSE;
+  o.check = raw.check != FALSE;
+  o.verbose = raw.verbose != FALSE;
+  const std::string wrong = check_options(o, raw);
+  if (!wrong.empty()) return fail(wrong);
+  return o;
+}
+
+bool parse_speak(const std::string& text, std::string& identity, Clip& clip, std::string& error) {
+  static const std::regex form(R"(([^=]+)=(.+?)@([0-9]+(?:\.[0-9]+)?)(?::([^]*))?)");
+  std::smatch parts;
+  if (!std::regex_match(text, parts, form)) {
+    error = "--speak " + text +
+            ": not of the form IDENTITY=FILE@SECOND or "
+            "IDENTITY=voice:NAME@SECOND:TEXT";
+    return false;
+  }
+  identity = parts[1];
+  const std::string source = parts[2];
+  clip = Clip{};
+  if (source.rfind("voice:", 0) == 0) {
+    clip.voice = source.substr(6);
+  } else {
+    clip.file = source;
+  }
+  clip.pitch = 1;
+  clip.at_s = g_ascii_strtod(parts[3].str().c_str(), nullptr);
+  clip.text = parts[4];
+  return true;
+}
+
+std::optional<Scenario> scenario_from_options(const Options& options, std::string& error) {
+  std::optional<Scenario> scenario;
+  if (!options.scenario_file.empty()) {
+    scenario = load_scenario(options.scenario_file, error);
+    if (!scenario) return std::nullopt;
+  } else {
+    scenario.emplace();
+    Room room;
+    room.name = options.room;
+    for (const std::string& text : options.speak) {
+      std::string identity;
+      Clip clip;
+      if (!parse_speak(text, identity, clip, error)) return std::nullopt;
+      auto who = room.participants.begin();
+      while (who != room.participants.end() && who->identity != identity) ++who;
+      if (who == room.participants.end()) {
+        who = room.participants.insert(who, Participant{});
+        who->identity = identity;
+      }
+      who->clips.push_back(std::move(clip));
+    }
+    if (options.speak.empty()) {
+      Participant talker;
+      talker.identity = "talker";
+      talker.leave_s = options.duration_s;
+      talker.load_signal = true;
+      room.participants.push_back(std::move(talker));
+    }
+    scenario->rooms.push_back(std::move(room));
+    if (!check_scenario(*scenario, "command line", error)) return std::nullopt;
+  }
+  if (options.profile == "low-latency") scenario->latency = kLowLatency;
+  if (options.profile == "default") scenario->latency = kDefaultLatency;
+  if (options.latency_ms >= 0) scenario->latency = {options.latency_ms, options.latency_ms + 20};
+  if (!options.format.empty())
+    scenario->audio = options.format == "opus" ? AudioKind::kOpus : AudioKind::kPcm;
+  if (options.seed >= 0) scenario->seed = static_cast<unsigned>(options.seed);
+  scenario = clone_scenario(*scenario, options.rooms, options.participants);
+  for (Room& room : scenario->rooms) {
+    for (Participant& who : room.participants) {
+      if (options.clock_ppm != 0) who.clock_ppm = options.clock_ppm;
+      if (options.jitter_ms > 0) who.jitter_ms = options.jitter_ms;
+      if (who.name.empty()) who.name = who.identity;
+      if (who.track.empty()) who.track = make_track_id(room.name, who.identity, scenario->seed);
+    }
+  }
+  return scenario;
+}
+
+}  // namespace egresssim
