@@ -66,6 +66,26 @@ void room_audio_buffer_set_active_since(GstBuffer* buffer, GstClockTime running_
  * some 100 ms after beginning to talk. */
 GstClockTime room_audio_buffer_get_active_since(GstBuffer* buffer);
 
+/* ---- Tracks carried along -------------------------------------------------------------------
+ * A mix may carry the audio it was made of: references, not copies. So a recogniser behind the
+ * mixer still hears each participant apart, when two talk at once too. Lost wherever a new buffer
+ * is made from the samples (audioconvert, audioresample …): who needs it must work without it.
+ */
+
+/** Makes @mix (writable) carry @audio, the part of one track in it. @audio has a RoomAudioMeta
+ * that says whose it is, and its timestamp is running time; @caps is its audio/x-raw format. */
+void room_audio_buffer_carry_track(GstBuffer* mix, GstBuffer* audio, GstCaps* caps);
+
+/** Marks @mix (writable) as one that carries all tracks which are not silent, be it none. */
+void room_audio_buffer_set_carries_tracks(GstBuffer* mix);
+
+/** FALSE: the mix is all there is. */
+gboolean room_audio_buffer_carries_tracks(GstBuffer* mix);
+
+/** Calls @func for each track carried. */
+typedef void (*RoomAudioTrackFunc)(GstBuffer* audio, GstCaps* caps, gpointer user_data);
+void room_audio_buffer_foreach_track(GstBuffer* mix, RoomAudioTrackFunc func, gpointer user_data);
+
 /* ---- The room's clock ---------------------------------------------------------------------
  * Pads of one room are fed by one thread with equal slices: same timestamp, same duration, in
  * the same tick. Their stream-start event names that clock, so that a mixer linked to them
