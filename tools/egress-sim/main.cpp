@@ -5,9 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <map>
 
 #include "cliploader.h"
@@ -32,12 +34,14 @@ struct Prepared {
   std::map<std::pair<size_t, size_t>, std::vector<Placement>> placements;  // by room, participant
 };
 
+// Written in place, never renamed over: the target may be a pipe or a device. "-" is stdout.
 bool write_text(const std::string& path, const std::string& text, std::string& error) {
   if (path.empty()) return true;
-  g_autoptr(GError) failure = nullptr;
-  if (g_file_set_contents(path.c_str(), text.c_str(), gssize(text.size()), &failure)) return true;
-  error = std::string("cannot write: ") + failure->message;
-  return false;
+  std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "w");
+  bool written = file != nullptr && std::fputs(text.c_str(), file) >= 0 && std::fflush(file) == 0;
+  if (file != nullptr && file != stdout) written = std::fclose(file) == 0 && written;
+  if (!written) error = "cannot write " + path + ": " + std::strerror(errno);
+  return written;
 }
 
 bool write_truth(const Options& options, const Prepared& prepared, double started_utc_s,
@@ -294,11 +298,8 @@ int run(const Options& options) {
     return fail(error, 2);
 
   const std::string summary = summary_json(simulator);
-  if (options.summary_file.empty() || options.summary_file == "-") {
-    std::fputs(summary.c_str(), stdout);
-  } else if (!write_text(options.summary_file, summary, error)) {
+  if (!write_text(options.summary_file.empty() ? "-" : options.summary_file, summary, error))
     return fail(error, 2);
-  }
   int failed = 0;
   for (const auto& connection : simulator.connections()) {
     if (connection->error().empty()) continue;
