@@ -27,7 +27,9 @@ class RoomAudioCarried : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { gst_init(nullptr, nullptr); }
   void SetUp() override {
-    caps_ = gst_caps_from_string("audio/x-raw,format=S16LE,rate=48000,channels=2");
+    caps_ = gst_caps_from_string(
+        "audio/x-raw,format=S16LE,rate=48000,channels=2,"
+        "layout=interleaved,channel-mask=(bitmask)3");
     mix_ = gst_buffer_new_allocate(nullptr, 1920, nullptr);
     GST_BUFFER_PTS(mix_) = 0;
     GST_BUFFER_DURATION(mix_) = 10 * GST_MSECOND;
