@@ -2,12 +2,23 @@
 // livekitwssrc with a test clock and without a network: pads, events, slices, states.
 #include <cmath>
 
+#include "fakenetwork.h"
 #include "roomfixture.h"
 
 namespace livekit::fake {
 namespace {
 
-using LivekitWsSrc = RoomTest;
+class LivekitWsSrc : public RoomTest {
+ protected:
+  static std::shared_ptr<Peer> call(const std::string& identity, const std::string& track,
+                                    AudioFormat format = {}, size_t route = 0) {
+    std::shared_ptr<Peer> peer;
+    const Verdict verdict = Network::instance().call(caller(identity, track, format), &peer, route);
+    EXPECT_EQ(verdict.http_status, 0u) << verdict.reason;
+    return peer;
+  }
+};
+
 constexpr GstClockTime kMs = GST_MSECOND;
 
 TEST_F(LivekitWsSrc, LifeCycleTwice) {

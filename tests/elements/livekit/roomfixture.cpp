@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "roomfixture.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace livekit::fake {
@@ -210,14 +211,6 @@ void RoomTest::SetUp() {
 void RoomTest::TearDown() {
   room_.reset();
   gst_object_unref(clock_);
-}
-
-std::shared_ptr<Peer> RoomTest::call(const std::string& identity, const std::string& track,
-                                     AudioFormat format, size_t route) {
-  std::shared_ptr<Peer> peer;
-  const Verdict verdict = Network::instance().call(caller(identity, track, format), &peer, route);
-  EXPECT_EQ(verdict.http_status, 0u) << verdict.reason;
-  return peer;
 }
 
 void RoomTest::settle() {

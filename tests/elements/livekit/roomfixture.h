@@ -6,6 +6,7 @@
 #include <gst/gst.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "fakenetwork.h"
 #include "gst/livekit/gstlivekitwssrc.h"
 #include "gst/roomaudio/roomaudio.h"
 
@@ -96,8 +96,6 @@ class RoomTest : public testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  std::shared_ptr<Peer> call(const std::string& identity, const std::string& track,
-                             AudioFormat format = {}, size_t route = 0);
   // One slice, finished when this returns.
   void tick(int slices = 1);
   // The room's thread sleeps.
