@@ -23,8 +23,7 @@ ArrivalLine::Span ArrivalLine::move_to(uint64_t position) {
   return gap;
 }
 
-ArrivalLine::Stamp ArrivalLine::on_frames(uint64_t frames, uint64_t following,
-                                          uint64_t now_ns) {
+ArrivalLine::Stamp ArrivalLine::on_frames(uint64_t frames, uint64_t following, uint64_t now_ns) {
   Stamp stamp;
   const uint64_t duration = (frames + following) * kSecondNs / uint64_t(rate_hz_);
   if (!started_) {

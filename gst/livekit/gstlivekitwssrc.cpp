@@ -32,7 +32,8 @@
  * gst-launch-1.0 -e livekitwssrc port=9000 : audiomixer ! audioconvert ! autoaudiosink
  * ]| Plays a room. The colon links every pad, those that come later too.
  * |[
- * gst-launch-1.0 -e livekitwssrc port=9000 : egressmux ! speakerdetect ! sttsink location=standup.vtt
+ * gst-launch-1.0 -e livekitwssrc port=9000 : egressmux ! speakerdetect ! sttsink
+ * location=standup.vtt
  * ]| Live captions with names.
  */
 #include "gstlivekitwssrc.h"
@@ -43,8 +44,8 @@
 
 #include "gst/roomaudio/roomaudio.h"
 #include "listener.h"
-#include "room.h"
 #include "livekitdebug.h"
+#include "room.h"
 
 namespace {
 
@@ -313,8 +314,8 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
       set_text(settings.room.label);
       break;
     case PROP_STATS:
-      g_value_take_boxed(value, priv->room ? priv->room->stats()
-                                           : gst_structure_new_empty("livekitwssrc-stats"));
+      g_value_take_boxed(
+          value, priv->room ? priv->room->stats() : gst_structure_new_empty("livekitwssrc-stats"));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -348,9 +349,9 @@ bool start(GstLivekitWsSrc* self) {
     priv->bound_port = listener->port();
   }
   if (!listener->add_route(settings.route, room.get(), error)) {
-    GST_ELEMENT_ERROR(self, RESOURCE, BUSY, ("%s", error.c_str()),
-                      ("path %s on port %u", settings.route.path.c_str(),
-                       unsigned(listener->port())));
+    GST_ELEMENT_ERROR(
+        self, RESOURCE, BUSY, ("%s", error.c_str()),
+        ("path %s on port %u", settings.route.path.c_str(), unsigned(listener->port())));
     const std::lock_guard<std::mutex> lock(priv->mutex);
     priv->room.reset();
     priv->listener.reset();
@@ -503,15 +504,15 @@ void install_properties(GObjectClass* object_class) {
          "Connections at a time; more are refused with 503 (0 = no limit)", 0, G_MAXUINT,
          DEFAULT_MAX_CONNECTIONS);
   number(PROP_MAX_MESSAGE_SIZE, "max-message-size", "Maximum message size",
-         "Longest message in bytes; a longer one closes its connection with 1009", 125,
-         G_MAXINT32, DEFAULT_MAX_MESSAGE_SIZE);
+         "Longest message in bytes; a longer one closes its connection with 1009", 125, G_MAXINT32,
+         DEFAULT_MAX_MESSAGE_SIZE);
   number(PROP_IDLE_TIMEOUT, "idle-timeout", "Idle time-out",
          "A connection on which nothing at all arrives for so long is lost, in milliseconds "
          "(0 = never)",
          0, G_MAXUINT, DEFAULT_IDLE_TIMEOUT_MS);
   number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
-         "A caller whose request is not complete by then is cut off, in milliseconds", 1,
-         G_MAXUINT, DEFAULT_HANDSHAKE_TIMEOUT_MS);
+         "A caller whose request is not complete by then is cut off, in milliseconds", 1, G_MAXUINT,
+         DEFAULT_HANDSHAKE_TIMEOUT_MS);
   number(PROP_SLICE_DURATION, "slice-duration", "Slice duration",
          "Length of the slices that all pads carry, in milliseconds; also the latency reported "
          "with playout=aligned",
@@ -557,10 +558,9 @@ void install_signals(GObjectClass* object_class) {
    *
    * Returns: %FALSE to refuse with 403. Without a handler everybody is accepted.
    */
-  signals[SIGNAL_CALLER_CONNECTING] =
-      g_signal_new_class_handler("caller-connecting", type, G_SIGNAL_RUN_LAST,
-                                 G_CALLBACK(accept_caller), all_accept, nullptr, nullptr,
-                                 G_TYPE_BOOLEAN, 1, caller);
+  signals[SIGNAL_CALLER_CONNECTING] = g_signal_new_class_handler(
+      "caller-connecting", type, G_SIGNAL_RUN_LAST, G_CALLBACK(accept_caller), all_accept, nullptr,
+      nullptr, G_TYPE_BOOLEAN, 1, caller);
   /**
    * GstLivekitWsSrc::caller-added:
    * @element: the element
@@ -578,9 +578,8 @@ void install_signals(GObjectClass* object_class) {
    *
    * A track is over and its pad gone.
    */
-  signals[SIGNAL_CALLER_REMOVED] =
-      g_signal_new("caller-removed", type, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr, nullptr,
-                   G_TYPE_NONE, 1, caller);
+  signals[SIGNAL_CALLER_REMOVED] = g_signal_new("caller-removed", type, G_SIGNAL_RUN_LAST, 0,
+                                                nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
   /**
    * GstLivekitWsSrc::caller-rejected:
    * @element: the element
@@ -588,9 +587,8 @@ void install_signals(GObjectClass* object_class) {
    *
    * Somebody was turned away. From the network thread; must not block.
    */
-  signals[SIGNAL_CALLER_REJECTED] =
-      g_signal_new("caller-rejected", type, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr, nullptr,
-                   G_TYPE_NONE, 1, caller);
+  signals[SIGNAL_CALLER_REJECTED] = g_signal_new("caller-rejected", type, G_SIGNAL_RUN_LAST, 0,
+                                                 nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
 }
 
 }  // namespace

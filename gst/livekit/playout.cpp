@@ -9,25 +9,25 @@
 namespace livekit {
 namespace {
 
-constexpr uint32_t kRebufferMs = 5;        // more than what was missing, after an underrun
-constexpr uint32_t kLongestJitterMs = 100; // what is missing for longer is a stall, not jitter
-constexpr uint32_t kBacklogMs = 60;        // so much too deep for a second: a backlog
-constexpr uint32_t kDrainBacklogMs = 1000; // the same for a track that has ended: nobody waits
-constexpr uint32_t kNarrowAboveMs = 5;     // smaller margins are not worth narrowing
-constexpr uint32_t kReserveMs = 5;         // smallest depth that is no near miss of an underrun
+constexpr uint32_t kRebufferMs = 5;         // more than what was missing, after an underrun
+constexpr uint32_t kLongestJitterMs = 100;  // what is missing for longer is a stall, not jitter
+constexpr uint32_t kBacklogMs = 60;         // so much too deep for a second: a backlog
+constexpr uint32_t kDrainBacklogMs = 1000;  // the same for a track that has ended: nobody waits
+constexpr uint32_t kNarrowAboveMs = 5;      // smaller margins are not worth narrowing
+constexpr uint32_t kReserveMs = 5;          // smallest depth that is no near miss of an underrun
 constexpr uint32_t kFadeMs = 2;
-constexpr uint32_t kOverlapMs = 5;         // of a cut
+constexpr uint32_t kOverlapMs = 5;  // of a cut
 constexpr uint32_t kShortestCutMs = 5;
-constexpr uint32_t kLongestCutMs = 15;     // a period of 66 Hz
-constexpr uint32_t kPauseMs = 200;         // left of a pause that is shortened
-constexpr uint32_t kSoundMs = 100;         // shorter sounds (comfort noise) do not end a pause
+constexpr uint32_t kLongestCutMs = 15;  // a period of 66 Hz
+constexpr uint32_t kPauseMs = 200;      // left of a pause that is shortened
+constexpr uint32_t kSoundMs = 100;      // shorter sounds (comfort noise) do not end a pause
 constexpr double kSpeechSpeedUp = 0.25;
 constexpr double kQuietSpeedUp = 1.0;
 constexpr double kQuietDbov = -55.0;
 constexpr double kGoodSimilarity = 0.7;
 constexpr size_t kSplicePatience = 3;
 
-constexpr double kMeanSeconds = 10.0;      // time constant of the mean depth
+constexpr double kMeanSeconds = 10.0;  // time constant of the mean depth
 constexpr double kDriftStartMs = 0.5;
 constexpr double kDriftStopMs = 0.1;
 constexpr uint64_t kDriftWindowSeconds = 60;
@@ -225,8 +225,7 @@ void Playout::observe(size_t frames) {
 
   settling_frames_ += frames;
   const double weight =
-      double(frames) /
-      std::min(double(settling_frames_), kMeanSeconds * config_.layout.rate_hz);
+      double(frames) / std::min(double(settling_frames_), kMeanSeconds * config_.layout.rate_hz);
   mean_depth_ += (double(depth) - mean_depth_) * weight;
   if (!settled_ && double(settling_frames_) >= kMeanSeconds * config_.layout.rate_hz) {
     settled_ = true;
@@ -248,8 +247,7 @@ void Playout::observe(size_t frames) {
 // A near miss is a warning: the margin is widened by single frames before it becomes an underrun.
 void Playout::keep_reserve() {
   if (!settled_ || catching_up_ || state_ != State::kPlaying) return;
-  const auto reserve =
-      double(config_.layout.frames_of_ms(std::min(kReserveMs, config_.margin_ms)));
+  const auto reserve = double(config_.layout.frames_of_ms(std::min(kReserveMs, config_.margin_ms)));
   // Where the smallest depth is when the mean is where it should be.
   const double expected = double(below_mean_.minimum()) + wanted_depth_;
   const auto limit = int64_t(config_.layout.frames_of_ms(config_.max_margin_ms));
@@ -296,8 +294,9 @@ size_t Playout::silence_to_skip(size_t frames) const {
   if (wish <= 0) return 0;
   const size_t available = queue_.frames() - frames;
   // What is heard now has to be silence as well when narrowing, so that the cut is inaudible.
-  const size_t silent = leading_silent_frames(
-      config_.layout, queue_.data(), std::min(available, size_t(wish)) + (catching_up_ ? 0 : frames));
+  const size_t silent =
+      leading_silent_frames(config_.layout, queue_.data(),
+                            std::min(available, size_t(wish)) + (catching_up_ ? 0 : frames));
   if (!catching_up_) {
     return silent > frames ? std::min(silent - frames, size_t(wish)) : 0;
   }
@@ -311,8 +310,8 @@ bool Playout::splice(size_t frames, Slice* slice) {
   if (square <= 0.0 || !std::isfinite(square)) return false;
   const bool quiet = level_dbov(square) < kQuietDbov;
   const size_t longest = config_.layout.frames_of_ms(kLongestCutMs);
-  speed_credit_ = std::min(speed_credit_ + double(frames) * (quiet ? kQuietSpeedUp : kSpeechSpeedUp),
-                           double(longest));
+  speed_credit_ = std::min(
+      speed_credit_ + double(frames) * (quiet ? kQuietSpeedUp : kSpeechSpeedUp), double(longest));
   const size_t shortest = config_.layout.frames_of_ms(kShortestCutMs);
   size_t max_cut = std::min(size_t(speed_credit_), longest);
   if (state_ == State::kPlaying) {
@@ -322,7 +321,8 @@ bool Playout::splice(size_t frames, Slice* slice) {
   if (max_cut < shortest || overlap == 0 || queue_.frames() < frames + max_cut) return false;
   const Cut cut = best_cut(config_.layout, queue_.data(), overlap, shortest, max_cut);
   ++splice_patience_;
-  if (cut.similarity < kGoodSimilarity && !quiet && splice_patience_ < kSplicePatience) return false;
+  if (cut.similarity < kGoodSimilarity && !quiet && splice_patience_ < kSplicePatience)
+    return false;
   splice_patience_ = 0;
   const uint8_t* before = queue_.data();
   const uint8_t* after = before + cut.frames * bytes_per_frame_;

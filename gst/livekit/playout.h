@@ -34,16 +34,16 @@ struct PlayoutConfig {
 // All in frames unless said otherwise.
 struct PlayoutCounters {
   uint64_t received = 0;
-  uint64_t played = 0;             // taken out of the queue and heard, also when cross-faded
-  uint64_t invented = 0;           // silence put in because nothing was there (underruns)
-  uint64_t inserted = 0;           // by drift correction
-  uint64_t removed_drift = 0;      // by drift correction
-  uint64_t removed_silence = 0;    // digital silence, to catch up or to narrow the margin
-  uint64_t removed_speech = 0;     // cut out to catch up
-  uint64_t dropped_backlog = 0;    // oldest audio beyond max_backlog_ms
-  uint64_t underruns = 0;          // times
-  uint64_t loose_bytes = 0;        // bytes: the last message ended within a sample
-  uint64_t impossible_samples = 0; // samples that were not numbers, or absurd: silenced
+  uint64_t played = 0;              // taken out of the queue and heard, also when cross-faded
+  uint64_t invented = 0;            // silence put in because nothing was there (underruns)
+  uint64_t inserted = 0;            // by drift correction
+  uint64_t removed_drift = 0;       // by drift correction
+  uint64_t removed_silence = 0;     // digital silence, to catch up or to narrow the margin
+  uint64_t removed_speech = 0;      // cut out to catch up
+  uint64_t dropped_backlog = 0;     // oldest audio beyond max_backlog_ms
+  uint64_t underruns = 0;           // times
+  uint64_t loose_bytes = 0;         // bytes: the last message ended within a sample
+  uint64_t impossible_samples = 0;  // samples that were not numbers, or absurd: silenced
 };
 
 struct Slice {
@@ -108,11 +108,11 @@ class Playout {
   State state_ = State::kWaiting;
   uint64_t position_ = 0;
 
-  bool started_ = false;          // has ever played
-  bool fade_in_next_ = false;     // what comes does not join on to what was last heard
-  size_t waited_ = 0;             // since there was something to wait with
-  uint64_t invented_in_wait_ = 0; // silence put in by the underrun that is going on
-  int64_t margin_ = 0;            // wanted smallest depth behind a slice, in a calm second
+  bool started_ = false;           // has ever played
+  bool fade_in_next_ = false;      // what comes does not join on to what was last heard
+  size_t waited_ = 0;              // since there was something to wait with
+  uint64_t invented_in_wait_ = 0;  // silence put in by the underrun that is going on
+  int64_t margin_ = 0;             // wanted smallest depth behind a slice, in a calm second
 
   // Depth as if nothing had ever been removed or inserted on purpose, so that the windows need not
   // be rewritten when we do: depth = entry - removed_.
@@ -123,20 +123,20 @@ class Playout {
   // Drift.
   double mean_depth_ = 0.0;
   double wanted_depth_ = 0.0;
-  uint64_t settling_frames_ = 0;   // since the mean was started afresh
+  uint64_t settling_frames_ = 0;  // since the mean was started afresh
   bool settled_ = false;
-  int correcting_ = 0;             // +1 removes frames, -1 inserts
-  size_t since_correction_ = 0;    // frames played
+  int correcting_ = 0;           // +1 removes frames, -1 inserts
+  size_t since_correction_ = 0;  // frames played
   int64_t drift_window_removed_ = 0;
   uint64_t drift_window_frames_ = 0;
   double drift_ppm_ = 0.0;
 
   // Catching up.
   bool catching_up_ = false;
-  double speed_credit_ = 0.0;      // frames that may be cut out by now
-  size_t splice_patience_ = 0;     // slices since a cut was due
-  size_t silent_run_ = 0;          // frames of pause heard so far
-  size_t sound_run_ = 0;           // frames of sound heard since
+  double speed_credit_ = 0.0;   // frames that may be cut out by now
+  size_t splice_patience_ = 0;  // slices since a cut was due
+  size_t silent_run_ = 0;       // frames of pause heard so far
+  size_t sound_run_ = 0;        // frames of sound heard since
 };
 
 }  // namespace livekit

@@ -35,22 +35,21 @@ GstStructure* describe_track(const TrackSnapshot& track) {
   const MediaCounters& media = track.media;
   return gst_structure_new(
       "connection", "pad", G_TYPE_STRING, track.pad.c_str(), "identity", G_TYPE_STRING,
-      request.identity.c_str(), "name", G_TYPE_STRING, request.name.c_str(), "track",
-      G_TYPE_STRING, request.track.c_str(), "room", G_TYPE_STRING, request.room.c_str(), "remote",
-      G_TYPE_STRING, request.remote.c_str(), "format", G_TYPE_STRING,
-      encoding_name(request.format.encoding), "rate", G_TYPE_INT, request.format.rate_hz,
-      "channels", G_TYPE_INT, request.format.channels, "state", G_TYPE_STRING, track.state, "muted",
-      G_TYPE_BOOLEAN, gboolean(track.muted), "bytes", G_TYPE_UINT64,
-      guint64(track.connection.bytes), "messages", G_TYPE_UINT64,
+      request.identity.c_str(), "name", G_TYPE_STRING, request.name.c_str(), "track", G_TYPE_STRING,
+      request.track.c_str(), "room", G_TYPE_STRING, request.room.c_str(), "remote", G_TYPE_STRING,
+      request.remote.c_str(), "format", G_TYPE_STRING, encoding_name(request.format.encoding),
+      "rate", G_TYPE_INT, request.format.rate_hz, "channels", G_TYPE_INT, request.format.channels,
+      "state", G_TYPE_STRING, track.state, "muted", G_TYPE_BOOLEAN, gboolean(track.muted), "bytes",
+      G_TYPE_UINT64, guint64(track.connection.bytes), "messages", G_TYPE_UINT64,
       guint64(track.connection.messages), "texts", G_TYPE_UINT64, guint64(track.connection.texts),
       "pings", G_TYPE_UINT64, guint64(track.connection.pings), "depth-ms", G_TYPE_DOUBLE,
       media.depth_ms, "margin-ms", G_TYPE_DOUBLE, media.margin_ms, "drift-ppm", G_TYPE_DOUBLE,
       media.drift_ppm, "underruns", G_TYPE_UINT64, media.underruns, "frames-received",
-      G_TYPE_UINT64, media.frames_received, "frames-invented", G_TYPE_UINT64,
-      media.frames_invented, "frames-corrected", G_TYPE_UINT64, media.frames_corrected,
-      "frames-skipped-silence", G_TYPE_UINT64, media.frames_skipped_silence,
-      "frames-skipped-speech", G_TYPE_UINT64, media.frames_skipped_speech, "frames-dropped",
-      G_TYPE_UINT64, media.frames_dropped, "bad-data", G_TYPE_UINT64, media.bad_data, nullptr);
+      G_TYPE_UINT64, media.frames_received, "frames-invented", G_TYPE_UINT64, media.frames_invented,
+      "frames-corrected", G_TYPE_UINT64, media.frames_corrected, "frames-skipped-silence",
+      G_TYPE_UINT64, media.frames_skipped_silence, "frames-skipped-speech", G_TYPE_UINT64,
+      media.frames_skipped_speech, "frames-dropped", G_TYPE_UINT64, media.frames_dropped,
+      "bad-data", G_TYPE_UINT64, media.bad_data, nullptr);
 }
 
 }  // namespace
@@ -118,13 +117,12 @@ const std::string& Room::room_of(const TrackRequest& request) const {
 }
 
 GstStructure* Room::describe(const TrackRequest& request) const {
-  return gst_structure_new("caller", "room", G_TYPE_STRING, room_of(request).c_str(), "identity",
-                           G_TYPE_STRING, request.identity.c_str(), "name", G_TYPE_STRING,
-                           request.name.c_str(), "track", G_TYPE_STRING, request.track.c_str(),
-                           "remote", G_TYPE_STRING, request.remote.c_str(), "format",
-                           G_TYPE_STRING, encoding_name(request.format.encoding), "rate",
-                           G_TYPE_INT, request.format.rate_hz, "channels", G_TYPE_INT,
-                           request.format.channels, nullptr);
+  return gst_structure_new(
+      "caller", "room", G_TYPE_STRING, room_of(request).c_str(), "identity", G_TYPE_STRING,
+      request.identity.c_str(), "name", G_TYPE_STRING, request.name.c_str(), "track", G_TYPE_STRING,
+      request.track.c_str(), "remote", G_TYPE_STRING, request.remote.c_str(), "format",
+      G_TYPE_STRING, encoding_name(request.format.encoding), "rate", G_TYPE_INT,
+      request.format.rate_hz, "channels", G_TYPE_INT, request.format.channels, nullptr);
 }
 
 Verdict Room::on_request(const TrackRequest& request) {
@@ -240,8 +238,7 @@ void Room::admit(Newcomer newcomer, const SliceTime& slice) {
         return other->request().identity == newcomer.request.identity;
       })) {
     ++counters_.same_identity;
-    GST_INFO_OBJECT(element_, "%s is connected more than once",
-                    newcomer.request.identity.c_str());
+    GST_INFO_OBJECT(element_, "%s is connected more than once", newcomer.request.identity.c_str());
   }
   const std::string stream_id = unique_stream_id(newcomer.request.track);
   const std::string room = room_of(newcomer.request);

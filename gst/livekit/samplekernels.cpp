@@ -121,8 +121,7 @@ size_t leading_silent_frames(const SampleLayout& layout, const uint8_t* data, si
          is_digital_silence(data + silent * bytes_per_frame, kBlock * bytes_per_frame)) {
     silent += kBlock;
   }
-  while (silent < frames &&
-         is_digital_silence(data + silent * bytes_per_frame, bytes_per_frame)) {
+  while (silent < frames && is_digital_silence(data + silent * bytes_per_frame, bytes_per_frame)) {
     ++silent;
   }
   return silent;

@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "tracktext.h"
 #include "livekitdebug.h"
+#include "tracktext.h"
 
 namespace livekit {
 namespace {
@@ -51,9 +51,9 @@ Track::~Track() = default;
 void Track::post(const char* event, GstClockTime running_time) {
   const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
                                 request_->name.c_str(), ROOM_AUDIO_SILENCE_DBOV, muted_};
-  gst_element_post_message(element_,
-                           room_audio_message_new_track(element_, event, room_.c_str(),
-                                                        pad_.name().c_str(), &track, running_time));
+  gst_element_post_message(
+      element_, room_audio_message_new_track(element_, event, room_.c_str(), pad_.name().c_str(),
+                                             &track, running_time));
 }
 
 void Track::start(GstClockTime running_time) {
@@ -98,8 +98,8 @@ void Track::on_connection_over(const SliceTime& slice) {
   last_counters_ = connection_->counters();
   const std::string reason = connection_->close_reason();
   GST_INFO_OBJECT(element_, "%s: connection of %s is over: %s%s%s", pad_.name().c_str(),
-                  request_->identity.c_str(), state_name(state_, false),
-                  reason.empty() ? "" : ", ", reason.c_str());
+                  request_->identity.c_str(), state_name(state_, false), reason.empty() ? "" : ", ",
+                  reason.c_str());
   switch (state_) {
     case ConnectionState::kLost:
     case ConnectionState::kTimedOut:

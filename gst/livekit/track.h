@@ -46,7 +46,8 @@ class Track final : private MessageHandler {
   const TrackRequest& request() const { return *request_; }
   const std::string& stream_id() const { return stream_id_; }
   const TrackPad& pad() const { return pad_; }
-  // Why it is over, for the caller-removed signal: closed, lost, timed-out, protocol-error, shutdown.
+  // Why it is over, for the caller-removed signal: closed, lost, timed-out, protocol-error,
+  // shutdown.
   const char* end_reason() const;
   TrackSnapshot snapshot() const;
 
@@ -70,12 +71,12 @@ class Track final : private MessageHandler {
   bool finishing_ = false;
   GstClockTime deadline_ = GST_CLOCK_TIME_NONE;  // running time at which a closed track has to end
   bool muted_ = false;
-  bool muted_told_ = false;       // what the last message said
+  bool muted_told_ = false;  // what the last message said
   bool unknown_text_logged_ = false;
-  bool heard_ = false;            // audio has come at least once
-  bool heard_now_ = false;        // in this slice
+  bool heard_ = false;      // audio has come at least once
+  bool heard_now_ = false;  // in this slice
   bool stalled_ = false;
-  GstClockTime last_heard_ = 0;   // running time
+  GstClockTime last_heard_ = 0;  // running time
   guint64 reported_drops_ = 0;
   ConnectionCounters last_counters_;
 };

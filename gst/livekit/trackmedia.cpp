@@ -19,8 +19,8 @@ constexpr size_t kLongestOpusPacket = 48 * 1276;
 
 SampleLayout layout_of(const AudioFormat& format) {
   SampleLayout layout;
-  layout.type = format.encoding == AudioFormat::Encoding::kF32le ? SampleType::kF32
-                                                                 : SampleType::kS16;
+  layout.type =
+      format.encoding == AudioFormat::Encoding::kF32le ? SampleType::kF32 : SampleType::kS16;
   layout.rate_hz = format.rate_hz;
   layout.channels = format.channels;
   return layout;
@@ -231,8 +231,8 @@ class ArrivalOpus final : public TrackMedia {
       ++invalid_;
       return;
     }
-    packets_.push_back({{packet.begin(), packet.end()},
-                        gst_util_uint64_scale(duration, kOpusRateHz, GST_SECOND)});
+    packets_.push_back(
+        {{packet.begin(), packet.end()}, gst_util_uint64_scale(duration, kOpusRateHz, GST_SECOND)});
   }
   void finish() override { finished_ = true; }
 

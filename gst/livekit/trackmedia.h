@@ -16,7 +16,7 @@ namespace livekit {
 struct SliceTime {
   GstClockTime pts = 0;
   GstClockTime duration = 0;
-  guint64 index = 0;   // of the room's clock
+  guint64 index = 0;     // of the room's clock
   bool discont = false;  // slices before it were skipped
 };
 
@@ -36,11 +36,11 @@ struct MediaCounters {
   guint64 underruns = 0;
   guint64 frames_received = 0;
   guint64 frames_invented = 0;
-  guint64 frames_corrected = 0;       // inserted or removed for clock drift
-  guint64 frames_skipped_silence = 0; // not heard, but silent
-  guint64 frames_skipped_speech = 0;  // cut out to catch up
-  guint64 frames_dropped = 0;         // beyond the backlog
-  guint64 bad_data = 0;               // packets or samples that made no sense
+  guint64 frames_corrected = 0;        // inserted or removed for clock drift
+  guint64 frames_skipped_silence = 0;  // not heard, but silent
+  guint64 frames_skipped_speech = 0;   // cut out to catch up
+  guint64 frames_dropped = 0;          // beyond the backlog
+  guint64 bad_data = 0;                // packets or samples that made no sense
 };
 
 class TrackMedia {

@@ -83,9 +83,8 @@ void TrackPad::push_sticky_events(const PadContext& context, const std::string& 
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_TIME);
   gst_pad_push_event(pad_, gst_event_new_segment(&segment));
-  GstTagList* tags =
-      gst_tag_list_new(GST_TAG_TITLE, request_.name.c_str(), GST_TAG_ARTIST,
-                       request_.identity.c_str(), nullptr);
+  GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_.name.c_str(), GST_TAG_ARTIST,
+                                      request_.identity.c_str(), nullptr);
   gst_tag_list_set_scope(tags, GST_TAG_SCOPE_STREAM);
   gst_pad_push_event(pad_, gst_event_new_tag(tags));
 }

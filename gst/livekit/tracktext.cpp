@@ -19,7 +19,8 @@ std::optional<bool> parse_muted_text(std::string_view text) {
   JsonNode* root = json_parser_get_root(parser.get());
   if (!root || !JSON_NODE_HOLDS_OBJECT(root)) return std::nullopt;
   JsonNode* muted = json_object_get_member(json_node_get_object(root), "muted");
-  if (!muted || !JSON_NODE_HOLDS_VALUE(muted) || json_node_get_value_type(muted) != G_TYPE_BOOLEAN) {
+  if (!muted || !JSON_NODE_HOLDS_VALUE(muted) ||
+      json_node_get_value_type(muted) != G_TYPE_BOOLEAN) {
     return std::nullopt;
   }
   return json_node_get_boolean(muted) != FALSE;

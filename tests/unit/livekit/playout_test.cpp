@@ -36,8 +36,8 @@ std::vector<int16_t> ramp(size_t frames, int first) {
 std::vector<int16_t> sine(size_t frames, double hz, double amplitude, size_t offset = 0) {
   std::vector<int16_t> samples(frames);
   for (size_t i = 0; i < frames; ++i) {
-    samples[i] = int16_t(std::lrint(
-        amplitude * std::sin(2 * std::numbers::pi * hz * double(i + offset) / 48000.0)));
+    samples[i] = int16_t(
+        std::lrint(amplitude * std::sin(2 * std::numbers::pi * hz * double(i + offset) / 48000.0)));
   }
   return samples;
 }
@@ -327,9 +327,9 @@ TEST(Playout, BurstOf20SecondsOfSpeechIsSpedUpAndNothingIsDropped) {
   EXPECT_EQ(counters.underruns, 1u);
   EXPECT_NEAR(double(counters.removed_speech), 20.0 * 48000, 0.1 * 48000);
   // Every frame is accounted for.
-  EXPECT_EQ(counters.played + counters.removed_speech + counters.removed_silence +
-                counters.removed_drift,
-            playout.position());
+  EXPECT_EQ(
+      counters.played + counters.removed_speech + counters.removed_silence + counters.removed_drift,
+      playout.position());
   EXPECT_EQ(playout.position() + playout.depth_frames(), sender.produced());
   EXPECT_LT(largest_step(result.out), 500) << "a cut can be heard";
 }
@@ -412,7 +412,8 @@ struct Drifting {
     long sent = 0;
     const auto plan = [&] {
       // In order, as TCP delivers; spoken when complete.
-      next_arrival = std::max(last_arrival, phase_ms + double(sent + 1) * message_ms + jitter(random));
+      next_arrival =
+          std::max(last_arrival, phase_ms + double(sent + 1) * message_ms + jitter(random));
     };
     plan();
     const long ticks = long(minutes) * 6000;
@@ -439,8 +440,8 @@ struct Drifting {
 };
 
 TEST(Playout, TracksStayAlignedForAnHourWithDriftAndJitter) {
-  Drifting tracks[] = {{100, 1, 30, {}, {}}, {-100, 2, 30, {}, {}}, {0, 3, 30, {}, {}},
-                       {50, 4, 30, {}, {}}};
+  Drifting tracks[] = {
+      {100, 1, 30, {}, {}}, {-100, 2, 30, {}, {}}, {0, 3, 30, {}, {}}, {50, 4, 30, {}, {}}};
   for (Drifting& track : tracks) track.run(60, false);
   // What was said at the same moment is heard at the same moment. After five minutes each track has
   // seen all phases between its messages and the slices, and stays where it is.

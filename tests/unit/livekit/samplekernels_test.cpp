@@ -78,7 +78,8 @@ TEST(SampleKernels, CutIsAWholePeriod) {
     }
     const Cut cut = best_cut(kS16Mono, raw(samples), 240, 240, 720);
     const double period = 48000.0 / hz;
-    const double off = std::abs(double(cut.frames) / period - std::round(double(cut.frames) / period));
+    const double off =
+        std::abs(double(cut.frames) / period - std::round(double(cut.frames) / period));
     EXPECT_LT(off, 0.02) << hz << " Hz, " << cut.frames;
     EXPECT_GT(cut.similarity, 0.98);
     EXPECT_GE(cut.frames, 240u);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// livekitwssrc with its real listener, called over loopback. Time is still the test clock's: the
+// client's reads are what the test waits for.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "roomfixture.h"
+
+namespace livekit::fake {
+namespace {
+
+// As LiveKit's egress calls: upgrade request, masked frames.
+class Caller {
+ public:
+  Caller(guint port, const std::string& address) {
+    socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(uint16_t(port));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return;
+    write("GET " + address +
+          " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Go-http-client/1.1\r\n"
+          "Connection: Upgrade\r\nContent-Type: audio/x-raw\r\n"
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+          "Upgrade: websocket\r\n\r\n");
+    while (answer_.find("\r\n\r\n") == std::string::npos) {
+      std::array<char, 1024> chunk;
+      const ssize_t got = ::recv(socket_, chunk.data(), chunk.size(), 0);
+      if (got <= 0) break;
+      answer_.append(chunk.data(), size_t(got));
+    }
+  }
+  ~Caller() { hang_up(); }
+
+  int status() const { return answer_.size() > 12 ? std::stoi(answer_.substr(9, 3)) : 0; }
+
+  void send_frame(uint8_t opcode, const std::string& payload) {
+    std::string frame;
+    frame += char(0x80 | opcode);
+    if (payload.size() < 126) {
+      frame += char(0x80 | payload.size());
+    } else {
+      frame += char(0x80 | 126);
+      frame += char(payload.size() >> 8);
+      frame += char(payload.size() & 0xFF);
+    }
+    const char mask[4] = {0x12, 0x34, 0x56, 0x78};
+    frame.append(mask, 4);
+    for (size_t i = 0; i < payload.size(); ++i) frame += char(payload[i] ^ mask[i % 4]);
+    write(frame);
+  }
+  void send_audio(size_t frames, int16_t value) {
+    std::string payload(frames * 4, '\0');
+    for (size_t i = 0; i < payload.size(); i += 2) std::memcpy(&payload[i], &value, 2);
+    send_frame(2, payload);
+  }
+  void send_text(const std::string& text) { send_frame(1, text); }
+  void send_close() { send_frame(8, ""); }
+  void hang_up() {
+    if (socket_ >= 0) ::close(socket_);
+    socket_ = -1;
+  }
+
+ private:
+  void write(const std::string& bytes) {
+    ASSERT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL), ssize_t(bytes.size()));
+  }
+  int socket_ = -1;
+  std::string answer_;
+};
+
+class Loopback : public RoomTest {
+ protected:
+  void SetUp() override {
+    RoomTest::SetUp();
+    room_->set("address", "127.0.0.1", "port", 0u);
+  }
+  guint port(RoomElement& room) {
+    guint port = 0;
+    g_object_get(room.element(), "port", &port, nullptr);
+    return port;
+  }
+  // Slices until it holds; the network thread and the kernel need a moment.
+  void tick_until(const std::function<bool()>& holds) {
+    for (int i = 0; i < 100'000 && !holds(); ++i) tick();
+    EXPECT_TRUE(holds());
+  }
+};
+
+TEST_F(Loopback, TrackFromCallToClose) {
+  room_->play();
+  Caller alice(port(*room_), "/alice/TR_1?name=Alice%20Smith");
+  EXPECT_EQ(alice.status(), 101);
+  tick_until([this] { return room_->pads() == 1; });
+  for (int i = 0; i < 10; ++i) {
+    alice.send_audio(480, 1000);
+    tick();
+  }
+  alice.send_text(R"({"muted":true})");
+  alice.send_audio(13, 1000);
+  alice.send_close();
+  tick_until([this] { return room_->seen("src_0").removed; });
+  const PadSeen pad = room_->seen("src_0");
+  EXPECT_TRUE(pad.eos);
+  EXPECT_EQ(pad.stream_id, "TR_1");
+  EXPECT_EQ(pad.title, "Alice Smith");
+  size_t loud = 0;
+  for (const BufferSeen& buffer : pad.buffers) loud += !buffer.gap;
+  EXPECT_EQ(loud, 11u) << "ten slices and the short last one";
+  EXPECT_TRUE(room_->has_message("muted alice"));
+  EXPECT_TRUE(room_->has_message("removed alice"));
+  EXPECT_FALSE(room_->has_message("lost alice"));
+}
+
+TEST_F(Loopback, VanishedPeerIsLostAndWhatItSaidIsHeard) {
+  room_->play();
+  Caller alice(port(*room_), "/alice/TR_1");
+  alice.send_audio(4800, 1000);
+  alice.hang_up();
+  tick_until([this] { return room_->has_message("removed alice"); });
+  EXPECT_TRUE(room_->has_message("lost alice"));
+  size_t loud = 0;
+  for (const BufferSeen& buffer : room_->seen("src_0").buffers) loud += !buffer.gap;
+  EXPECT_EQ(loud, 10u);
+}
+
+TEST_F(Loopback, TokenIsAskedFor) {
+  room_->set("token", "s3cret");
+  room_->play();
+  EXPECT_EQ(Caller(port(*room_), "/alice/TR_1").status(), 401);
+  EXPECT_EQ(Caller(port(*room_), "/alice/TR_1?token=wrong").status(), 401);
+  EXPECT_EQ(Caller(port(*room_), "/alice/TR_1?token=s3cret").status(), 101);
+}
+
+TEST_F(Loopback, PortInUseIsAnErrorThatSaysWhatToDo) {
+  const int taken = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ASSERT_EQ(::bind(taken, reinterpret_cast<sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(taken, 1), 0);
+  ::getsockname(taken, reinterpret_cast<sockaddr*>(&at), &size);
+  room_->set("port", guint(ntohs(at.sin_port)));
+  EXPECT_EQ(gst_element_set_state(room_->element(), GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_TRUE(room_->has_message("error"));
+  EXPECT_NE(room_->last_error().find("another port"), std::string::npos) << room_->last_error();
+  ::close(taken);
+}
+
+TEST_F(Loopback, UnreadableCertificateIsAnErrorThatNamesIt) {
+  room_->set("tls-certificate", "/nowhere/cert.pem");
+  EXPECT_EQ(gst_element_set_state(room_->element(), GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_TRUE(room_->has_message("error"));
+  EXPECT_NE(room_->last_error().find("/nowhere/cert.pem"), std::string::npos);
+}
+
+TEST_F(Loopback, TwoRoomsOnOnePort) {
+  room_->set("path", "/rooms/a");
+  // A port that was free a moment ago.
+  room_->play();
+  const guint shared = port(*room_);
+  room_->stop();
+  RoomElement other(clock_);
+  room_->set("port", shared);
+  other.set("address", "127.0.0.1", "port", shared, "path", "/rooms/b");
+  ASSERT_NE(room_->play(), GST_STATE_CHANGE_FAILURE);
+  ASSERT_NE(other.play(), GST_STATE_CHANGE_FAILURE);
+  Caller alice(shared, "/rooms/a/alice/TR_1");
+  Caller bob(shared, "/rooms/b/bob/TR_2");
+  EXPECT_EQ(Caller(shared, "/rooms/c/carol/TR_3").status(), 404);
+  // Both rooms have a thread of their own, so both are waited for.
+  gst_test_clock_wait_for_multiple_pending_ids(clock_, 2, nullptr);
+  for (int i = 0; i < 100'000 && (room_->pads() == 0 || other.pads() == 0); ++i) {
+    gst_test_clock_wait_for_multiple_pending_ids(clock_, 2, nullptr);
+    gst_test_clock_advance_time(clock_, 10 * GST_MSECOND);
+    while (gst_test_clock_process_next_clock_id(clock_)) {
+    }
+  }
+  EXPECT_TRUE(room_->has_message("added alice"));
+  EXPECT_TRUE(other.has_message("added bob"));
+}
+
+TEST_F(Loopback, HundredsComeAndGoAndLeaveNothing) {
+  room_->play();
+  for (int round = 0; round < 10; ++round) {
+    std::vector<std::unique_ptr<Caller>> crowd;
+    for (int i = 0; i < 30; ++i) {
+      crowd.push_back(std::make_unique<Caller>(port(*room_), "/p" + std::to_string(i)));
+      EXPECT_EQ(crowd.back()->status(), 101);
+      if (i % 3 == 0) crowd.back()->send_close();
+    }
+    crowd.clear();
+    tick_until([&] { return room_->stat("callers-removed") == guint64(round + 1) * 30; });
+  }
+  EXPECT_EQ(room_->element()->pads, nullptr);
+}
+
+TEST_F(Loopback, LifeCycleTwiceWithACaller) {
+  for (int round = 0; round < 2; ++round) {
+    room_->play();
+    Caller alice(port(*room_), "/alice");
+    EXPECT_EQ(alice.status(), 101);
+    tick_until([this] { return room_->pads() > 0; });
+    room_->stop();
+  }
+}
+
+}  // namespace
+}  // namespace livekit::fake
