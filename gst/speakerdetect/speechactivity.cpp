@@ -25,7 +25,9 @@ constexpr int kLongUnits = kLongTicks / kLongUnitTicks;
 constexpr double kFaintestDbov = -70.0;
 constexpr double kQuietestSpeechDbov = -55.0;
 // Below this it may be a breath, or a fan that was just switched on: more evidence is needed.
-constexpr double kClearSpeechDbov = -43.0;
+constexpr double kClearSpeechDbov = -42.0;
+// A breath is never as loud for as long as a vowel.
+constexpr double kLoudSpeechDbov = -38.0;
 // What dies away after a loud sound is not sound of its own.
 constexpr double kTailDb = 25.0;
 constexpr double kPeakDecayDbPerTick = 0.5;
@@ -74,6 +76,13 @@ const auto& long_scores() {
   return table;
 }
 
+/** Adds a tick to the runs that are long enough; a run counts from its beginning then. */
+void add_run(TickBits& runs, int& run_ticks, bool sound, int enough) {
+  run_ticks = sound ? run_ticks + 1 : 0;
+  runs.push(run_ticks > enough);
+  if (run_ticks == enough) runs.set_newest(run_ticks);
+}
+
 /** Most ticks that a sound of @sound_ms can seem to last. */
 int longest_look(double sound_ms, double slice_ms) {
   const double slices = std::ceil(sound_ms / slice_ms) + 1;
@@ -84,7 +93,7 @@ int longest_look(double sound_ms, double slice_ms) {
 
 Durations Durations::for_slices_of(uint64_t slice_ns) {
   const double slice_ms = std::clamp(double(slice_ns) / 1e6, 1.0, 100.0);
-  return {longest_look(50, slice_ms) + 1, longest_look(100, slice_ms) + 2,
+  return {longest_look(50, slice_ms) + 1, longest_look(100, slice_ms) + 1,
           longest_look(300, slice_ms) + 1};
 }
 
@@ -146,12 +155,9 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
   sounds_.push(sound);
   faint_sounds_.push(above_floor_db >= kFaintAboveFloorDb && level_dbov >= kFaintestOnsetDbov);
 
-  run_ticks_ = sound ? run_ticks_ + 1 : 0;
-  speech_.push(run_ticks_ > durations.run);
-  if (run_ticks_ == durations.run) speech_.set_newest(run_ticks_);
-  clear_run_ticks_ = clear ? clear_run_ticks_ + 1 : 0;
-  clear_speech_.push(clear_run_ticks_ > durations.run);
-  if (clear_run_ticks_ == durations.run) clear_speech_.set_newest(clear_run_ticks_);
+  add_run(speech_, run_ticks_, sound, durations.run);
+  add_run(clear_speech_, clear_run_ticks_, clear, durations.run);
+  add_run(loud_speech_, loud_run_ticks_, sound && level_dbov >= kLoudSpeechDbov, durations.run);
   floor_.tick(level_dbov);
 
   if (run_ticks_ >= kSyllableTicks) last_syllable_ns_ = now_ns;
@@ -173,6 +179,11 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
 
 bool SpeechActivity::onset(const Durations& durations) const {
   if (clear_speech_.count_newest(kMediumTicks) >= durations.onset) return true;
+  // A vowel, and what is quieter or short beside it.
+  if (loud_speech_.count_newest(kMediumTicks) >= durations.run &&
+      sounds_.count_newest(kMediumTicks) >= durations.onset) {
+    return true;
+  }
   return speech_.count_newest(kQuietWindowTicks) >= std::max(kQuietOnsetTicks, durations.onset) &&
          floor_.recent_range_db() >= kSpeechRangeDb;
 }

@@ -114,8 +114,10 @@ class SpeechActivity {
   TickBits faint_sounds_; /* a little above the floor: how speech often begins */
   TickBits speech_;       /* in an uninterrupted run longer than a key stroke */
   TickBits clear_speech_; /* likewise, and not as quiet as a breath */
+  TickBits loud_speech_;  /* likewise, and well above a breath */
   int run_ticks_ = 0;
   int clear_run_ticks_ = 0;
+  int loud_run_ticks_ = 0;
   int sub_levels_ = 0; /* of this tick, for the immediate score */
   double peak_dbov_ = kSilenceDbov;
   double smoothed_power_ = 0;
