@@ -30,6 +30,7 @@ Segmenter::Segmenter(const SegmenterConfig& config)
       post_roll_windows_(to_nearest_windows(config.post_roll_ms)),
       end_windows_(std::max(1, to_nearest_windows(config.end_silence_ms))),
       max_windows_(std::max(4, to_nearest_windows(config.max_utterance_ms))),
+      min_part_windows_(to_nearest_windows(config.min_part_ms)),
       partial_windows_(std::max(1, to_nearest_windows(config.partial_interval_ms))),
       min_speech_windows_(std::max(1, to_nearest_windows(config.min_speech_ms))) {}
 
@@ -44,36 +45,14 @@ Segmenter::Events Segmenter::feed(std::span<const float> window, int64_t time_ns
 
   const bool was_speculated = open_ && open_->speculated;
   const size_t last_speech = open_ ? open_->last_speech : 0;
-  listen(added);
-  if (was_speculated && open_->last_speech != last_speech) {
-    SegmentEvent resumed;
-    resumed.kind = SegmentEvent::Kind::resumed;
-    resumed.utterance = open_->id;
-    events.push_back(std::move(resumed));
-    open_->speculated = false;
-  }
+  listen(windows_.size() - 1);
+  if (was_speculated && open_->last_speech != last_speech) go_on(events, last_speech + 1);
   apply_speaker_changes(events, false);
-  if (!open_) {
-    trim();
-    return events;
+  if (open_) {
+    end_if_silent(events);
+    cut_if_too_long(events);
   }
-
-  if (silence_windows() == 0 && config_.partials && is_confirmed() &&
-      open_->windows_since_partial >= partial_windows_) {
-    open_->windows_since_partial = 0;
-    events.push_back(event(SegmentEvent::Kind::partial, windows_.size()));
-  }
-  const size_t silence = silence_windows();
-  if (!is_confirmed() && silence >= std::min(post_roll_windows_, end_windows_)) {
-    open_.reset();
-    trim();
-  } else if (silence >= end_windows_) {
-    finish(events, windows_.size(), true);
-  } else if (silence == post_roll_windows_ && silence > 0) {
-    open_->speculated = true;
-    events.push_back(event(SegmentEvent::Kind::speculative, windows_.size()));
-  }
-  cut_if_too_long(events);
+  if (!open_) trim();
   return events;
 }
 
@@ -95,19 +74,71 @@ Segmenter::Events Segmenter::end() {
   return events;
 }
 
-// The newest window's part in the open utterance, or in opening one.
-void Segmenter::listen(const Window& window) {
-  const size_t index = windows_.size() - 1;
+void Segmenter::end_if_silent(Events& events) {
+  const size_t silence = silence_windows();
+  if (silence == 0) {
+    if (config_.partials && is_confirmed() && open_->windows_since_partial >= partial_windows_) {
+      open_->windows_since_partial = 0;
+      events.push_back(event(SegmentEvent::Kind::partial, windows_.size()));
+    }
+  } else if (!is_confirmed() && silence >= std::min(post_roll_windows_, end_windows_)) {
+    open_.reset();
+  } else if (silence >= end_windows_) {
+    finish(events, windows_.size(), true);
+  } else if (silence == post_roll_windows_) {
+    open_->speculated = true;
+    events.push_back(event(SegmentEvent::Kind::speculative, windows_.size()));
+  }
+}
+
+// A window's part in the open utterance, or in opening one.
+void Segmenter::listen(size_t index) {
+  const Window& window = windows_[index];
+  if (open_) open_->windows++;
   if (!open_) {
     if (window.probability < config_.start_probability) return;
     open_.emplace();
     open_->first_speech = index;
+    open_->start_ns = window.time_ns;
+    open_->windows = 1;
   } else if (window.probability < config_.stay_probability) {
     return;
   }
   open_->last_speech = index;
   open_->windows_since_partial++;
   if (window.probability >= config_.start_probability) open_->speech_windows++;
+}
+
+// Speech in the newest window, after a pause that began at `silent_from` and was long enough to
+// speculate on.
+void Segmenter::go_on(Events& events, size_t silent_from) {
+  const size_t newest = windows_.size() - 1;
+  open_->last_speech = silent_from - 1;
+  if (open_->windows >= max_windows_ * 2 / 3) {
+    // A better place to end than where the limit would.
+    finish(events, newest, true);
+    windows_.erase(windows_.begin(),
+                   windows_.end() - 1 - std::min(windows_.size() - 1, pre_roll_windows_));
+    listen(windows_.size() - 1);
+    return;
+  }
+  const bool is_part = silent_from - open_->first_speech >= min_part_windows_;
+  SegmentEvent resumed;
+  if (is_part) {
+    resumed = event(SegmentEvent::Kind::part, newest);
+    open_->parts_end_ns = resumed.end_ns;
+    const size_t kept = std::min(newest - silent_from, pre_roll_windows_);
+    windows_.erase(windows_.begin(), windows_.begin() + (newest - kept));
+    open_->part++;
+    open_->first_speech = kept;
+  } else {
+    resumed.kind = SegmentEvent::Kind::resumed;
+    resumed.utterance = open_->id;
+    resumed.part = open_->part;
+  }
+  open_->last_speech = windows_.size() - 1;
+  open_->speculated = false;
+  events.push_back(std::move(resumed));
 }
 
 // Low = a good place to cut: a doubtful window is worth 30 dB against a certain one.
@@ -143,12 +174,16 @@ SegmentEvent Segmenter::event(SegmentEvent::Kind kind, size_t end_window) {
   SegmentEvent result;
   result.kind = kind;
   result.utterance = open_->id;
+  result.part = open_->part;
   result.speaker = speaker_;
-  result.samples_ns = windows_.front().time_ns;
-  result.start_ns = windows_[open_->first_speech].time_ns;
-  result.end_ns = end_of(open_->last_speech);
-  const size_t end = std::min(end_window, open_->last_speech + 1 + post_roll_windows_);
-  result.samples = samples(0, end);
+  result.start_ns = open_->start_ns;
+  result.end_ns = open_->parts_end_ns;
+  if (end_window > open_->first_speech) {
+    result.samples_ns = windows_.front().time_ns;
+    result.part_start_ns = windows_[open_->first_speech].time_ns;
+    result.end_ns = end_of(open_->last_speech);
+    result.samples = samples(0, std::min(end_window, open_->last_speech + 1 + post_roll_windows_));
+  }
   result.as_speculated = open_->speculated;
   return result;
 }
@@ -156,7 +191,7 @@ SegmentEvent Segmenter::event(SegmentEvent::Kind kind, size_t end_window) {
 // Closes the utterance at window `cut`; what is behind goes on as the next one if it has speech.
 void Segmenter::finish(Events& events, size_t cut, bool after_silence) {
   if (cut <= open_->last_speech) {
-    size_t last = cut - 1;
+    size_t last = std::max(cut, size_t{1}) - 1;
     while (last > open_->first_speech && windows_[last].probability < config_.stay_probability) {
       last--;
     }
@@ -165,41 +200,31 @@ void Segmenter::finish(Events& events, size_t cut, bool after_silence) {
   }
   events.push_back(event(SegmentEvent::Kind::final, cut));
   // Silence behind the speech is pre-roll of what comes next, speech is not.
-  const size_t used = after_silence ? open_->last_speech + 1 : cut;
+  const size_t used = after_silence ? std::min(open_->last_speech + 1, cut) : cut;
   windows_.erase(windows_.begin(), windows_.begin() + used);
-  reopen(after_silence);
+  open_.reset();
+  if (!after_silence) reopen();
 }
 
-void Segmenter::reopen(bool after_silence) {
-  open_.reset();
-  for (size_t i = 0; i < windows_.size() && !after_silence; i++) {
-    const float probability = windows_[i].probability;
-    if (!open_) {
-      if (probability < config_.start_probability) continue;
-      open_.emplace();
-      open_->first_speech = i;
-      open_->after_silence = false;
-    } else if (probability < config_.stay_probability) {
-      continue;
-    }
-    open_->last_speech = i;
-    open_->windows_since_partial++;
-    if (probability >= config_.start_probability) open_->speech_windows++;
-  }
-  if (!open_) trim();
+// Looks for speech in what a cut left over.
+void Segmenter::reopen() {
+  for (size_t i = 0; i < windows_.size(); i++) listen(i);
+  if (open_) open_->after_silence = false;
 }
 
 void Segmenter::cut_if_too_long(Events& events) {
-  if (!open_ || windows_.size() - open_->first_speech < max_windows_) return;
+  if (!open_ || open_->windows < max_windows_) return;
   // In the last third: the cut keeps most of the text together, and there is a pause in most.
-  const size_t end = windows_.size() - 3;
-  const size_t begin = std::max(open_->first_speech + 1, windows_.size() - max_windows_ / 3);
+  const size_t third = std::min(windows_.size(), max_windows_ / 3);
+  const size_t begin = std::max(open_->first_speech + 1, windows_.size() - third);
+  const size_t end = windows_.size() - std::min<size_t>(windows_.size(), 3);
   const size_t cut = begin < end ? quietest(begin, end) : windows_.size();
   if (is_confirmed()) {
     finish(events, cut, false);
   } else {
     windows_.erase(windows_.begin(), windows_.begin() + cut);
-    reopen(false);
+    open_.reset();
+    reopen();
   }
 }
 
@@ -217,27 +242,29 @@ void Segmenter::apply_speaker_changes(Events& events, bool all) {
 
 void Segmenter::apply_speaker_change(Events& events, const SpeakerChange& change) {
   const bool was_known = is_known(speaker_);
-  if (open_) {
-    const int64_t start_ns = windows_[open_->first_speech].time_ns;
-    // Nobody was named yet: the one who is named now has spoken since the beginning.
-    const int64_t settle_ms = was_known ? config_.speaker_settle_ms : 1000;
-    const int64_t settle_ns = open_->after_silence ? settle_ms * 1'000'000 : 0;
+  // Nobody was named yet: the one who is named now has spoken since the beginning.
+  const int64_t settle_ms = was_known ? config_.speaker_settle_ms : 1000;
+  const int64_t settle_ns = open_ && open_->after_silence ? settle_ms * 1'000'000 : 0;
+  if (open_ && change.time_ns > open_->start_ns + settle_ns) {
     const int64_t search_ns = int64_t{config_.speaker_search_ms} * 1'000'000;
-    if (change.time_ns > start_ns + settle_ns) {
-      size_t begin = windows_.size();
-      size_t end = begin;
-      for (size_t i = windows_.size(); i-- > open_->first_speech + 1;) {
-        if (windows_[i].time_ns > change.time_ns + search_ns) end = i;
-        if (windows_[i].time_ns >= change.time_ns - search_ns) begin = i;
-      }
-      const size_t cut = begin < end ? quietest(begin, end) : begin;
-      const auto is_speech = [this](const Window& window) {
-        return window.probability >= config_.start_probability;
-      };
-      const auto speech =
-          std::count_if(windows_.begin() + open_->first_speech, windows_.begin() + cut, is_speech);
-      // Too little to be heard as an utterance goes with what follows.
-      if (speech >= min_speech_windows_) finish(events, cut, false);
+    // Within the open part: what is closed stays as it is.
+    size_t begin = windows_.size();
+    size_t end = begin;
+    for (size_t i = windows_.size(); i-- > open_->first_speech;) {
+      if (windows_[i].time_ns > change.time_ns + search_ns) end = i;
+      if (windows_[i].time_ns >= change.time_ns - search_ns) begin = i;
+    }
+    const size_t cut = begin < end ? quietest(begin, end) : begin;
+    const auto is_speech = [this](const Window& window) {
+      return window.probability >= config_.start_probability;
+    };
+    const auto speech =
+        std::count_if(windows_.begin() + open_->first_speech, windows_.begin() + cut, is_speech);
+    // Too little to be heard as an utterance goes with what follows.
+    if (speech >= min_speech_windows_) {
+      finish(events, cut, false);
+    } else if (open_->part > 0) {
+      finish(events, open_->first_speech, false);
     }
   }
   speaker_ = change.speaker;

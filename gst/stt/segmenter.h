@@ -27,6 +27,9 @@ struct SegmenterConfig {
   // Audio after the last speech that the engine gets. When it has passed, the final's audio is
   // complete and can be decoded ahead, while the rest of end_silence decides whether it was one.
   int32_t post_roll_ms = 200;
+  // Where speech goes on after such a pause, the part before it is closed when it is this long:
+  // what was decoded ahead is then not in vain, and little is left to decode at the end.
+  int32_t min_part_ms = 4000;
   // Less speech than this is a click or a breath, not an utterance.
   int32_t min_speech_ms = 160;
   // Around the time of a speaker change, the quietest place within this reach is the cut.
@@ -38,21 +41,25 @@ struct SegmenterConfig {
   float stay_probability = 0.35F;  // speech goes on
 };
 
+// Texts of an utterance's parts in a row are its text; most utterances have one part.
 struct SegmentEvent {
   enum class Kind {
-    partial,      // understand what there is so far
-    speculative,  // probably all of the utterance
+    partial,      // understand what there is of the part so far
+    speculative,  // probably all of the part
     resumed,      // the speculative one was not all of it
-    final,        // all of the utterance
+    part,         // all of the part, and more parts follow
+    final,        // all of the last part
   };
   Kind kind = Kind::partial;
   uint64_t utterance = 0;
-  std::vector<float> samples;  // with pre-roll and post-roll; empty when `resumed`
+  uint32_t part = 0;
+  std::vector<float> samples;  // of the part, with pre-roll and post-roll; empty = no speech in it
   Speaker speaker;
-  int64_t samples_ns = 0;  // of the first sample
-  int64_t start_ns = 0;    // of the speech, without pre-roll and post-roll
-  int64_t end_ns = 0;
-  bool as_speculated = false;  // final: the samples are the speculative event's
+  int64_t samples_ns = 0;      // of the first sample
+  int64_t start_ns = 0;        // of the utterance's speech, without pre-roll and post-roll
+  int64_t end_ns = 0;          // of the speech up to now
+  int64_t part_start_ns = 0;   // of the part's speech
+  bool as_speculated = false;  // part, final: the samples are the speculative event's
 };
 
 class Segmenter {
@@ -82,11 +89,15 @@ class Segmenter {
     Speaker speaker;
     int64_t time_ns = 0;
   };
-  // An utterance that goes on; numbers are indices into windows_.
+  // An utterance that goes on; first_speech and last_speech are indices into windows_.
   struct Utterance {
     uint64_t id = 0;  // 0 until there is enough speech in it
-    size_t first_speech = 0;
+    uint32_t part = 0;
+    size_t first_speech = 0;  // of the part
     size_t last_speech = 0;
+    int64_t start_ns = 0;
+    int64_t parts_end_ns = 0;       // of the speech in the parts that are closed
+    size_t windows = 0;             // since its start
     int speech_windows = 0;         // at or above start_probability
     int windows_since_partial = 0;  // of speech
     bool after_silence = true;      // false: it continues one that was cut
@@ -100,9 +111,11 @@ class Segmenter {
   size_t quietest(size_t begin, size_t end) const;
   std::vector<float> samples(size_t begin, size_t end) const;
   SegmentEvent event(SegmentEvent::Kind kind, size_t end_window);
-  void listen(const Window& window);
+  void listen(size_t index);
+  void go_on(Events& events, size_t silent_from);
   void finish(Events& events, size_t cut, bool after_silence);
-  void reopen(bool after_silence);
+  void reopen();
+  void end_if_silent(Events& events);
   void cut_if_too_long(Events& events);
   void apply_speaker_changes(Events& events, bool all);
   void apply_speaker_change(Events& events, const SpeakerChange& change);
@@ -113,6 +126,7 @@ class Segmenter {
   const size_t post_roll_windows_;
   const size_t end_windows_;
   const size_t max_windows_;
+  const size_t min_part_windows_;
   const int partial_windows_;
   const int min_speech_windows_;
 

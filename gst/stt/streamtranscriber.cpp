@@ -43,11 +43,13 @@ StreamTranscriber::StreamTranscriber(SpeechParts parts, const TranscriberConfig&
       windows_(
           [this](std::span<const float> window, int64_t time_ns) { take_window(window, time_ns); },
           [this] { take_break(); }) {
-  parts_.pool->add(*this);
+  parts_.pool->add(final_lane_);
+  parts_.pool->add(partial_lane_);
 }
 
 StreamTranscriber::~StreamTranscriber() {
-  parts_.pool->remove(*this);
+  parts_.pool->remove(final_lane_);
+  parts_.pool->remove(partial_lane_);
 }
 
 void StreamTranscriber::push(std::span<const float> samples, int64_t time_ns) {
@@ -89,13 +91,13 @@ void StreamTranscriber::set_speaker(const Speaker& speaker, int64_t time_ns) {
 void StreamTranscriber::drain(std::function<void()> done) {
   const std::lock_guard lock(mutex_);
   input_.emplace_back(Drain{done ? std::move(done) : [] {}});
-  parts_.pool->request_light(*this);
+  parts_.pool->request_light(final_lane_);
 }
 
 TranscriberStats StreamTranscriber::stats() const {
   const std::lock_guard lock(mutex_);
   TranscriberStats stats = stats_;
-  stats.queued_ns = input_ns_ + finals_ns_;
+  stats.queued_ns = input_ns_ + jobs_ns_;
   return stats;
 }
 
@@ -114,17 +116,17 @@ void StreamTranscriber::request_segmenting() {
   const bool is_window_full = input_ns_ + silence_ns_ + duration_ns(window_filled_) >= kWindowNs;
   const bool is_silence_only = input_ns_ == 0 && is_idle_;
   if (is_silence_only ? silence_ns_ >= kIdleSilenceNs : is_window_full) {
-    parts_.pool->request_light(*this);
+    parts_.pool->request_light(final_lane_);
   }
 }
 
 // The oldest goes first: finals that wait, then audio that nobody has looked at.
 void StreamTranscriber::make_room() {
   const int64_t limit_ns = int64_t{config_.max_queue_ms} * kMillisecondNs;
-  while (input_ns_ + finals_ns_ > limit_ns && lose_oldest_final()) {
+  while (input_ns_ + jobs_ns_ > limit_ns && lose_oldest_job()) {
   }
   auto oldest = input_.begin();
-  while (input_ns_ + finals_ns_ > limit_ns && oldest != input_.end()) {
+  while (input_ns_ + jobs_ns_ > limit_ns && oldest != input_.end()) {
     const Audio* audio = std::get_if<Audio>(&*oldest);
     if (audio == nullptr) {
       ++oldest;
@@ -137,28 +139,24 @@ void StreamTranscriber::make_room() {
   }
 }
 
-bool StreamTranscriber::lose_oldest_final() {
-  const auto oldest = std::find_if(finals_.begin(), finals_.end(), [](const FinalJob& job) {
+bool StreamTranscriber::lose_oldest_job() {
+  const auto oldest = std::find_if(jobs_.begin(), jobs_.end(), [](const Job& job) {
     return !job.is_ready() && !job.speculation;
   });
-  if (oldest == finals_.end()) return false;
+  if (oldest == jobs_.end()) return false;
   const int64_t lost_ns = duration_ns(oldest->segment.samples.size());
-  finals_ns_ -= lost_ns;
+  jobs_ns_ -= lost_ns;
   stats_.lost_ns += lost_ns;
   stats_.finals_dropped++;
-  if (shown_.contains(oldest->segment.utterance)) {
-    oldest->segment.samples = {};
-    oldest->is_lost = true;
-  } else {
-    finals_.erase(oldest);
-  }
+  oldest->segment.samples = {};
+  oldest->is_lost = true;
   request_decoding();
   return true;
 }
 
 // ---- Segmenting -------------------------------------------------------------------------------
 
-void StreamTranscriber::run_light() {
+void StreamTranscriber::run_segmenter() {
   std::deque<Input> inputs;
   {
     const std::lock_guard lock(mutex_);
@@ -185,7 +183,7 @@ void StreamTranscriber::run_light() {
   const bool has_drain = std::any_of(input_.begin(), input_.end(), [](const Input& input) {
     return std::holds_alternative<Drain>(input);
   });
-  if (has_drain) parts_.pool->request_light(*this);
+  if (has_drain) parts_.pool->request_light(final_lane_);
   request_segmenting();
 }
 
@@ -201,10 +199,10 @@ void StreamTranscriber::take(Input& input) {
     handle(segmenter_.end());
     if (voice_activity_) voice_activity_->reset();
     const std::lock_guard lock(mutex_);
-    FinalJob mark;
+    Job mark;
     mark.queued_at = parts_.now();
     mark.drained = std::move(drain->done);
-    finals_.push_back(std::move(mark));
+    jobs_.push_back(std::move(mark));
     request_decoding();
   }
 }
@@ -244,31 +242,29 @@ void StreamTranscriber::handle(SegmentEvent& event) {
       speculation_->queued_at = parts_.now();
       break;
     case SegmentEvent::Kind::resumed:
-      if (speculation_) speculation_->is_wanted = false;
       speculation_.reset();
       break;
+    case SegmentEvent::Kind::part:
     case SegmentEvent::Kind::final:
-      handle_final(event);
+      close_part(event);
       break;
   }
 }
 
-void StreamTranscriber::handle_final(SegmentEvent& event) {
+void StreamTranscriber::close_part(SegmentEvent& event) {
   drop_partial();
-  open_utterance_ = 0;
-  FinalJob job;
+  Job job;
   job.queued_at = parts_.now();
   if (speculation_ && event.as_speculated && speculation_->state != Speculation::State::waiting) {
     job.speculation = speculation_;
     stats_.speculations_used++;
     event.samples = {};
-  } else if (speculation_) {
-    speculation_->is_wanted = false;
   }
   speculation_.reset();
-  finals_ns_ += duration_ns(event.samples.size());
+  jobs_ns_ += duration_ns(event.samples.size());
+  open_utterance_ = event.kind == SegmentEvent::Kind::final ? 0 : event.utterance;
   job.segment = std::move(event);
-  finals_.push_back(std::move(job));
+  jobs_.push_back(std::move(job));
 }
 
 void StreamTranscriber::drop_partial() {
@@ -282,95 +278,91 @@ void StreamTranscriber::drop_partial() {
 void StreamTranscriber::request_decoding() {
   Urgency urgency = Urgency::none;
   Clock::time_point queued_at;
-  if (!finals_.empty()) {
-    urgency = finals_.front().is_ready() ? Urgency::ready : Urgency::final;
-    queued_at = finals_.front().queued_at;
+  if (!jobs_.empty()) {
+    const bool is_awaited = std::any_of(
+        jobs_.begin(), jobs_.end(), [](const Job& job) { return job.is_last() || job.drained; });
+    urgency = jobs_.front().is_ready() ? Urgency::ready
+              : is_awaited             ? Urgency::final
+                                       : Urgency::speculative;
+    queued_at = jobs_.front().queued_at;
   } else if (speculation_ && speculation_->state == Speculation::State::waiting) {
     urgency = Urgency::speculative;
     queued_at = speculation_->queued_at;
-  } else if (partial_) {
-    urgency = Urgency::partial;
-    queued_at = partial_->queued_at;
   }
-  parts_.pool->request_decode(*this, urgency, queued_at.time_since_epoch().count());
+  parts_.pool->request_decode(final_lane_, urgency, queued_at.time_since_epoch().count());
+  urgency = partial_ ? Urgency::partial : Urgency::none;
+  queued_at = partial_ ? partial_->queued_at : Clock::time_point();
+  parts_.pool->request_decode(partial_lane_, urgency, queued_at.time_since_epoch().count());
 }
 
-double StreamTranscriber::run_decode() {
+double StreamTranscriber::run_finals() {
   Lock lock(mutex_);
   double decoded_s = 0;
-  // Whoever came to deliver is not kept with a decode: it may be the light thread.
-  if (!deliver_ready(lock)) {
-    if (!finals_.empty()) {
-      decoded_s = decode_final(lock);
-    } else if (speculation_ && speculation_->state == Speculation::State::waiting) {
-      decoded_s = decode_speculation(lock);
-    } else if (partial_) {
-      decoded_s = decode_partial(lock);
-    }
-    deliver_ready(lock);
+  // Whoever comes to deliver is not kept with a decode: it may be the light thread.
+  if (!jobs_.empty() && !jobs_.front().is_ready()) {
+    decoded_s = decode_job(lock);
+  } else if (jobs_.empty() && speculation_ && speculation_->state == Speculation::State::waiting) {
+    decoded_s = decode_speculation(lock);
   }
+  take_ready_jobs();
   request_decoding();
+  deliver(lock);
   return decoded_s;
 }
 
-bool StreamTranscriber::deliver_ready(Lock& lock) {
-  bool delivered = false;
-  while (!finals_.empty() && finals_.front().is_ready()) {
-    const FinalJob job = std::move(finals_.front());
-    finals_.pop_front();
-    delivered = true;
-    if (job.drained) {
-      lock.unlock();
-      job.drained();
-      lock.lock();
-    } else {
-      emit(lock, job.segment, job.speculation ? job.speculation->hypothesis : Hypothesis(),
-           *parts_.final_model, true);
-    }
+double StreamTranscriber::run_partial() {
+  Lock lock(mutex_);
+  if (!partial_) return 0;
+  const PartialJob job = std::move(*partial_);
+  partial_.reset();
+  if (!partial_session_) partial_session_ = parts_.partial_model->new_session();
+  Hypothesis hypothesis = decode(lock, *partial_session_, job.segment, false);
+  if (job.segment.utterance == open_utterance_) {
+    understood(job.segment, std::move(hypothesis), *parts_.partial_model, false);
+    publish_partial();
+  } else {
+    stats_.partials_dropped++;
   }
-  return delivered;
+  request_decoding();
+  deliver(lock);
+  return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
 }
 
-double StreamTranscriber::decode_final(Lock& lock) {
-  const FinalJob job = std::move(finals_.front());
-  finals_.pop_front();
-  finals_ns_ -= duration_ns(job.segment.samples.size());
+double StreamTranscriber::decode_job(Lock& lock) {
+  const Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  jobs_ns_ -= duration_ns(job.segment.samples.size());
   const bool is_fallback = is_fallback_due(job);
   if (is_fallback) stats_.finals_by_fallback++;
-  auto& session = is_fallback ? partial_session_ : final_session_;
   const Model& model = is_fallback ? *parts_.partial_model : *parts_.final_model;
-  emit(lock, job.segment, decode(lock, session, model, job.segment, true), model, true);
+  std::unique_ptr<Session>& session = is_fallback ? fallback_session_ : final_session_;
+  if (!session) session = model.new_session();
+  final_in_work_ = job.segment.utterance;
+  Hypothesis hypothesis = decode(lock, *session, job.segment, true);
+  final_in_work_ = 0;
+  understood(job.segment, std::move(hypothesis), model, true);
+  if (job.is_last()) publish_final(job.segment.utterance);
+  publish_partial();
   return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
 }
 
 double StreamTranscriber::decode_speculation(Lock& lock) {
   const std::shared_ptr<Speculation> speculation = speculation_;
+  const SegmentEvent& segment = speculation->segment;
   speculation->state = Speculation::State::running;
   stats_.speculations++;
-  const SegmentEvent& segment = speculation->segment;
-  Hypothesis hypothesis = decode(lock, final_session_, *parts_.final_model, segment, true);
-  speculation->hypothesis = hypothesis;
+  if (!final_session_) final_session_ = parts_.final_model->new_session();
+  speculation->hypothesis = decode(lock, *final_session_, segment, true);
   speculation->state = Speculation::State::done;
   // Until the silence is long enough, and if it never is, it is the best partial there can be.
-  if (config_.partials && segment.utterance == open_utterance_) {
-    emit(lock, segment, std::move(hypothesis), *parts_.final_model, false);
+  if (segment.utterance == open_utterance_) {
+    understood(segment, speculation->hypothesis, *parts_.final_model, false);
+    publish_partial();
   }
   return static_cast<double>(segment.samples.size()) / kSampleRateHz;
 }
 
-double StreamTranscriber::decode_partial(Lock& lock) {
-  const PartialJob job = std::move(*partial_);
-  partial_.reset();
-  Hypothesis hypothesis = decode(lock, partial_session_, *parts_.partial_model, job.segment, false);
-  if (job.segment.utterance == open_utterance_) {
-    emit(lock, job.segment, std::move(hypothesis), *parts_.partial_model, false);
-  } else {
-    stats_.partials_dropped++;
-  }
-  return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
-}
-
-bool StreamTranscriber::is_fallback_due(const FinalJob& job) const {
+bool StreamTranscriber::is_fallback_due(const Job& job) const {
   if (parts_.partial_model == parts_.final_model || !first_push_) return false;
   const Clock::time_point now = parts_.now();
   if (now - job.queued_at < parts_.fallback_after) return false;
@@ -379,49 +371,117 @@ bool StreamTranscriber::is_fallback_due(const FinalJob& job) const {
   return pushed_ns_ < elapsed.count() + elapsed.count() / 2 + 5'000 * kMillisecondNs;
 }
 
-Hypothesis StreamTranscriber::decode(Lock& lock, std::unique_ptr<Session>& session,
-                                     const Model& model, const SegmentEvent& segment,
+Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const SegmentEvent& segment,
                                      bool is_final) {
   lock.unlock();
-  if (!session) session = model.new_session();
-  Hypothesis hypothesis = session->decode({segment.utterance, segment.samples, is_final});
-  hypothesis.text = plausible_text(hypothesis.text, segment.end_ns - segment.start_ns);
+  Hypothesis hypothesis =
+      session.decode({segment.utterance, segment.part, segment.samples, is_final});
+  hypothesis.text = plausible_text(hypothesis.text, segment.end_ns - segment.part_start_ns);
+  for (Word& word : hypothesis.words) {
+    word.start_ns += segment.samples_ns;
+    word.end_ns += segment.samples_ns;
+  }
   lock.lock();
   return hypothesis;
 }
 
-void StreamTranscriber::emit(Lock& lock, const SegmentEvent& segment, Hypothesis hypothesis,
-                             const Model& model, bool is_final) {
-  Shown& shown = shown_[segment.utterance];
+// Jobs whose text is known already, up to the first that has to be decoded.
+void StreamTranscriber::take_ready_jobs() {
+  while (!jobs_.empty() && jobs_.front().is_ready()) {
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    if (job.drained) {
+      deliveries_.push_back(std::move(job.drained));
+      continue;
+    }
+    if (job.speculation) {
+      understood(job.segment, std::move(job.speculation->hypothesis), *parts_.final_model, true);
+    } else {
+      Utterance& utterance = utterances_[job.segment.utterance];
+      utterance.speaker = job.segment.speaker;
+      utterance.start_ns = job.segment.start_ns;
+      utterance.end_ns = job.segment.end_ns;
+    }
+    if (job.is_last()) publish_final(job.segment.utterance);
+    publish_partial();
+  }
+}
+
+// ---- Results ----------------------------------------------------------------------------------
+
+void StreamTranscriber::understood(const SegmentEvent& segment, Hypothesis hypothesis,
+                                   const Model& model, bool is_done) {
+  Utterance& utterance = utterances_[segment.utterance];
+  if (utterance.parts.size() <= segment.part) utterance.parts.resize(segment.part + 1);
+  Utterance::Part& part = utterance.parts[segment.part];
+  const size_t samples = segment.samples.size();
+  // A partial may come in after what was decoded ahead of more audio.
+  if (!is_done && (part.is_done || samples <= part.samples)) return;
+  part.hypothesis = std::move(hypothesis);
+  part.samples = samples;
+  part.is_done = is_done;
+  if (segment.part + 1 < utterance.parts.size()) return;
+  utterance.model = model.name();
+  utterance.speaker = segment.speaker;
+  utterance.start_ns = segment.start_ns;
+  utterance.end_ns = segment.end_ns;
+}
+
+void StreamTranscriber::publish_final(uint64_t id) {
+  const auto found = utterances_.find(id);
+  publish(id, found->second, true);
+  utterances_.erase(found);
+}
+
+// What is new of the utterance that is being spoken, unless an earlier one comes first.
+void StreamTranscriber::publish_partial() {
+  const auto found = utterances_.find(open_utterance_);
+  if (found == utterances_.end() || !config_.partials) return;
+  if (final_in_work_ != 0 && final_in_work_ != open_utterance_) return;
+  const bool is_second = std::any_of(jobs_.begin(), jobs_.end(), [this](const Job& job) {
+    return !job.drained && job.segment.utterance != open_utterance_;
+  });
+  if (!is_second) publish(open_utterance_, found->second, false);
+}
+
+void StreamTranscriber::publish(uint64_t id, Utterance& utterance, bool is_final) {
   Result result;
-  result.revision = shown.revisions;
-  const bool is_news = is_final ? shown.revisions > 0 || !hypothesis.text.empty()
-                                : hypothesis.text != shown.text && !hypothesis.text.empty();
-  if (is_final || (shown.revisions == 0 && !is_news)) {
-    shown_.erase(segment.utterance);
-  } else if (is_news) {
-    shown.revisions++;
-    shown.text = hypothesis.text;
+  for (const Utterance::Part& part : utterance.parts) {
+    const Hypothesis& hypothesis = part.hypothesis;
+    if (hypothesis.text.empty()) continue;
+    if (!result.text.empty()) result.text += ' ';
+    result.text += hypothesis.text;
+    result.language = hypothesis.language;
+    result.words.insert(result.words.end(), hypothesis.words.begin(), hypothesis.words.end());
+    result.confidence = result.confidence < 0 ? hypothesis.confidence
+                                              : std::min(result.confidence, hypothesis.confidence);
   }
+  const bool is_news = is_final ? utterance.revisions > 0 || !result.text.empty()
+                                : result.text != utterance.shown && !result.text.empty();
   if (!is_news) return;
-  (is_final ? stats_.finals : stats_.partials)++;
-  lock.unlock();
   result.is_final = is_final;
-  result.utterance = segment.utterance;
-  result.text = std::move(hypothesis.text);
-  result.language = std::move(hypothesis.language);
-  result.speaker = segment.speaker;
-  result.start_ns = segment.start_ns;
-  result.end_ns = segment.end_ns;
-  result.model = model.name();
-  result.words = std::move(hypothesis.words);
-  for (Word& word : result.words) {
-    word.start_ns += segment.samples_ns;
-    word.end_ns += segment.samples_ns;
+  result.utterance = id;
+  result.revision = utterance.revisions++;
+  result.speaker = utterance.speaker;
+  result.start_ns = utterance.start_ns;
+  result.end_ns = utterance.end_ns;
+  result.model = utterance.model;
+  utterance.shown = result.text;
+  (is_final ? stats_.finals : stats_.partials)++;
+  deliveries_.emplace_back([this, result = std::move(result)] { on_result_(result); });
+}
+
+void StreamTranscriber::deliver(Lock& lock) {
+  if (is_delivering_) return;
+  is_delivering_ = true;
+  while (!deliveries_.empty()) {
+    const std::function<void()> delivery = std::move(deliveries_.front());
+    deliveries_.pop_front();
+    lock.unlock();
+    delivery();
+    lock.lock();
   }
-  result.confidence = hypothesis.confidence;
-  on_result_(result);
-  lock.lock();
+  is_delivering_ = false;
 }
 
 }  // namespace stt

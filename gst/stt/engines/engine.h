@@ -24,7 +24,7 @@ struct Hypothesis {
 
 struct Capabilities {
   // false: every decode reads the whole span, so partials cost as much as a final.
-  // true: a Session keeps its state within an utterance and reads only what is new.
+  // true: a Session keeps its state within a part and reads only what is new.
   bool streaming = false;
   bool word_times = false;
   bool confidence = false;
@@ -32,12 +32,13 @@ struct Capabilities {
   std::vector<std::string> languages;  // BCP 47
 };
 
-// What is to be understood: all of an utterance's audio up to now. Between decodes of the same
-// utterance it grows at its end; it may also come back shorter, when the utterance was cut.
+// What is to be understood: the audio of a part of an utterance up to now. Between decodes of the
+// same part it grows at its end; it may also come back shorter, when the utterance was cut.
 struct SpeechSpan {
   uint64_t utterance = 0;
+  uint32_t part = 0;  // long utterances are understood in parts, cut at pauses
   std::span<const float> samples;
-  bool is_final = false;  // nothing of this utterance follows
+  bool is_final = false;  // probably nothing of this part follows
 };
 
 // One stream's use of a model. Called by one thread at a time, not always the same one.

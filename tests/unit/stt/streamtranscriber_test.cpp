@@ -1,0 +1,394 @@
+// StreamTranscriber with a model that the test holds and releases: order, dropping, speculation,
+// limits. A window is 32 ms; the fake model's text is its letter and the windows it was given.
+#include "stt/streamtranscriber.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <latch>
+#include <string>
+#include <thread>
+
+#include "fakespeech.h"
+
+namespace stt {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+class StreamTranscriberTest : public ::testing::Test {
+ protected:
+  // One model for everything, or with `tiered` another for partials.
+  void start(unsigned decoders = 1, bool tiered = false) {
+    parts_.pool = std::make_shared<WorkerPool>(decoders);
+    parts_.final_model = large_;
+    parts_.partial_model = tiered ? small_ : large_;
+    parts_.new_voice_activity = [] { return std::make_unique<FakeVoiceActivity>(); };
+    parts_.now = [this] { return Clock::time_point(std::chrono::milliseconds(now_ms_)); };
+    transcriber_ = std::make_unique<StreamTranscriber>(parts_, config_, log_.taker());
+  }
+  // S is a window of speech, . one of (not digital) silence; waits until they are segmented.
+  void feed(const std::string& script) {
+    for (size_t i = 0; i < script.size(); i++) {
+      const std::vector<float> window(kWindowSamples, script[i] == 'S' ? 0.1F : 0.001F);
+      transcriber_->push(window, time_ns_);
+      time_ns_ += kWindowNs;
+      now_ms_ += 32;
+      if (i % 16 == 15 || i + 1 == script.size()) Fence(*parts_.pool).pass();
+    }
+  }
+  void drain() {
+    std::latch done{1};
+    transcriber_->drain([&] { done.count_down(); });
+    done.wait();
+  }
+  static std::string run(int count, char what) { return std::string(count, what); }
+
+  TranscriberConfig config_;
+  std::shared_ptr<FakeModel> large_ = std::make_shared<FakeModel>("large", 'f');
+  std::shared_ptr<FakeModel> small_ = std::make_shared<FakeModel>("small", 'p');
+  SpeechParts parts_;
+  ResultLog log_;
+  std::atomic<int64_t> now_ms_ = 0;
+  int64_t time_ns_ = 0;
+  std::unique_ptr<StreamTranscriber> transcriber_;
+};
+
+TEST_F(StreamTranscriberTest, AnUtteranceGivesPartialsAndOneFinal) {
+  start(1, true);
+  const Speaker alice = {"TR_a", "alice", "Alice"};
+  transcriber_->set_speaker(alice, 0);
+  feed(run(20, '.') + run(16, 'S'));
+  log_.wait_for(1);
+  feed(run(16, 'S'));
+  log_.wait_for(2);
+  feed(run(6, '.'));
+  log_.wait_for(3);  // decoded ahead: shown before it is final
+  feed(run(7, '.'));
+  log_.wait_for(4);
+  EXPECT_EQ(log_.texts(), (Texts{"0p26", "0p42", "0f48", "1f48"}));
+  const auto results = log_.results();
+  for (size_t i = 0; i < results.size(); i++) {
+    EXPECT_EQ(results[i].revision, i);
+    EXPECT_EQ(results[i].utterance, 1u);
+    EXPECT_EQ(results[i].speaker, alice);
+    EXPECT_EQ(results[i].start_ns, 20 * kWindowNs);
+    EXPECT_EQ(results[i].language, "en");
+    EXPECT_EQ(results[i].confidence, 0.5);
+  }
+  EXPECT_EQ(results[0].model, "small");
+  EXPECT_EQ(results[0].end_ns, 36 * kWindowNs);
+  EXPECT_EQ(results[3].model, "large");
+  EXPECT_EQ(results[3].end_ns, 52 * kWindowNs);
+  EXPECT_EQ(large_->calls().size(), 1u);  // once, ahead
+  const TranscriberStats stats = transcriber_->stats();
+  EXPECT_EQ(stats.finals, 1u);
+  EXPECT_EQ(stats.partials, 3u);
+  EXPECT_EQ(stats.partials_dropped, 0u);
+  EXPECT_EQ(stats.speculations, 1u);
+  EXPECT_EQ(stats.speculations_used, 1u);
+  EXPECT_EQ(stats.queued_ns, 0);
+}
+
+TEST_F(StreamTranscriberTest, NoSpeechNoTextAndNoModelCall) {
+  start();
+  feed(run(100, '.'));
+  transcriber_->push(std::vector<float>(160'000), time_ns_);
+  time_ns_ += 10'000'000'000;
+  transcriber_->push_gap(time_ns_, 3'600'000'000'000);
+  time_ns_ += 3'600'000'000'000;
+  feed("SS" + run(30, '.'));
+  drain();
+  EXPECT_TRUE(log_.results().empty());
+  EXPECT_TRUE(large_->calls().empty());
+}
+
+TEST_F(StreamTranscriberTest, WordTimesAreOfTheStream) {
+  config_.partials = false;
+  large_->tell_words();
+  start();
+  feed(run(30, '.') + run(10, 'S') + run(13, '.'));
+  drain();
+  ASSERT_EQ(log_.results().size(), 1u);
+  const Word word = log_.results()[0].words.at(0);
+  EXPECT_EQ(word.start_ns, 20 * kWindowNs + 100'000'000);
+  EXPECT_EQ(word.end_ns, 20 * kWindowNs + 300'000'000);
+}
+
+TEST_F(StreamTranscriberTest, SpeculationInWorkIsUsedWhenTheSilenceIsLongEnough) {
+  config_.partials = false;
+  large_->hold();
+  start();
+  feed(run(10, 'S') + run(6, '.'));
+  large_->wait_for_calls(1);
+  feed(run(20, '.'));
+  EXPECT_TRUE(log_.results().empty());
+  large_->release();
+  log_.wait_for(1);
+  EXPECT_EQ(log_.texts(), (Texts{"1f16"}));
+  EXPECT_EQ(large_->calls().size(), 1u);
+}
+
+TEST_F(StreamTranscriberTest, FinishedSpeculationWaitsForTheSilence) {
+  config_.partials = false;
+  start();
+  feed(run(10, 'S') + run(6, '.'));
+  large_->wait_for_calls(1);
+  feed(run(6, '.'));
+  EXPECT_TRUE(log_.results().empty());
+  feed(".");
+  log_.wait_for(1);
+  EXPECT_EQ(log_.texts(), (Texts{"1f16"}));
+  EXPECT_EQ(large_->calls().size(), 1u);
+}
+
+TEST_F(StreamTranscriberTest, SpeculationIsNoFinalWhenSpeechGoesOn) {
+  config_.partials = false;
+  start();
+  feed(run(10, 'S') + run(6, '.'));
+  large_->wait_for_calls(1);
+  feed(run(3, 'S') + run(6, '.'));
+  large_->wait_for_calls(2);
+  feed(run(7, '.'));
+  log_.wait_for(1);
+  EXPECT_EQ(log_.texts(), (Texts{"1f25"}));
+  const TranscriberStats stats = transcriber_->stats();
+  EXPECT_EQ(stats.speculations, 2u);
+  EXPECT_EQ(stats.speculations_used, 1u);
+}
+
+TEST_F(StreamTranscriberTest, LatePartialsAreDroppedAndFinalsAreNot) {
+  large_->hold();
+  start();
+  feed(run(16, 'S'));
+  large_->wait_for_calls(1);  // the first partial is in work, and stays there
+  feed(run(80, 'S'));         // five more come due: each replaces the one before
+  feed(run(13, '.'));
+  feed(run(16, 'S') + run(13, '.'));
+  feed(run(16, 'S') + run(13, '.'));
+  large_->release();
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"1f102", "1f32", "1f32"}));
+  const TranscriberStats stats = transcriber_->stats();
+  EXPECT_EQ(stats.partials, 0u);
+  EXPECT_EQ(stats.partials_dropped, 8u);
+  EXPECT_EQ(stats.finals, 3u);
+  EXPECT_EQ(stats.finals_dropped, 0u);
+  const auto calls = large_->calls();
+  ASSERT_EQ(calls.size(), 4u);
+  EXPECT_FALSE(calls[0].is_final);
+}
+
+TEST_F(StreamTranscriberTest, ResultsOfAStreamNeverOverlapAndKeepTheirOrder) {
+  start(4);
+  std::atomic<int> inside = 0;
+  std::atomic<bool> overlapped = false;
+  std::vector<uint64_t> finals;  // deliveries do not overlap, so needs no lock
+  auto other = std::make_unique<StreamTranscriber>(parts_, config_, [&](const Result& result) {
+    if (inside.fetch_add(1) != 0) overlapped = true;
+    std::this_thread::yield();
+    if (result.is_final) finals.push_back(result.utterance);
+    inside--;
+  });
+  for (int utterance = 0; utterance < 40; utterance++) {
+    for (int window = 0; window < 40; window++) {
+      other->push(std::vector<float>(kWindowSamples, window < 20 ? 0.1F : 0.001F), time_ns_);
+      time_ns_ += kWindowNs;
+    }
+  }
+  std::latch done{1};
+  other->drain([&] { done.count_down(); });
+  done.wait();
+  EXPECT_FALSE(overlapped);
+  ASSERT_EQ(finals.size(), 40u);
+  EXPECT_TRUE(std::is_sorted(finals.begin(), finals.end()));
+}
+
+TEST_F(StreamTranscriberTest, QueueLimitLosesTheOldestAndSaysSo) {
+  config_.partials = false;
+  config_.max_queue_ms = 2000;
+  large_->hold();
+  start();
+  feed(run(20, 'S') + run(13, '.'));
+  large_->wait_for_calls(1);  // in work: not in the queue any more
+  for (int i = 0; i < 4; i++) feed(run(20 + i, 'S') + run(13, '.'));
+  const TranscriberStats late = transcriber_->stats();
+  EXPECT_LE(late.queued_ns, 2'000'000'000 + kWindowNs * 40);
+  EXPECT_EQ(late.finals_dropped, 2u);
+  EXPECT_EQ(late.lost_ns, (33 + 34) * kWindowNs);  // with pre-roll (7) and post-roll (6)
+  large_->release();
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1f35", "1f36"}));
+  EXPECT_EQ(transcriber_->stats().queued_ns, 0);
+}
+
+TEST_F(StreamTranscriberTest, LostFinalIsWhatItsPartialsSaid) {
+  config_.max_queue_ms = 1500;
+  start();
+  feed(run(16, 'S'));
+  log_.wait_for(1);
+  large_->hold();
+  feed(run(16, 'S'));  // its second partial is in work
+  large_->wait_for_calls(2);
+  feed(run(13, '.'));
+  for (int i = 0; i < 2; i++) feed(run(20, 'S') + run(13, '.'));
+  large_->release();
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"0f16", "1f16", "1f33"}));
+  EXPECT_EQ(log_.results()[1].utterance, 1u);
+  EXPECT_EQ(log_.results()[1].revision, 1u);
+  EXPECT_EQ(log_.results()[1].end_ns, 32 * kWindowNs);
+  EXPECT_EQ(transcriber_->stats().finals_dropped, 2u);
+}
+
+TEST_F(StreamTranscriberTest, FinalsFallBackToTheSmallModelWhenTheLargeOneIsLate) {
+  config_.partials = false;
+  large_->hold();
+  start(1, true);
+  feed(run(20, 'S') + run(13, '.'));
+  large_->wait_for_calls(1);
+  feed(run(20, 'S') + run(13, '.'));
+  now_ms_ += 2500;
+  feed(run(20, 'S') + run(13, '.'));
+  large_->release();
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1p33", "1f33"}));
+  EXPECT_EQ(log_.results()[1].model, "small");
+  EXPECT_EQ(transcriber_->stats().finals_by_fallback, 1u);
+}
+
+TEST_F(StreamTranscriberTest, FilesReadFasterThanRealTimeGetTheLargeModelAlways) {
+  config_.partials = false;
+  large_->hold();
+  start(1, true);
+  for (int i = 0; i < 10; i++) {
+    feed(run(20, 'S') + run(13, '.'));
+    now_ms_ -= 32 * 33;
+  }
+  now_ms_ += 3000;
+  large_->release();
+  drain();
+  EXPECT_EQ(transcriber_->stats().finals, 10u);
+  EXPECT_EQ(transcriber_->stats().finals_by_fallback, 0u);
+  EXPECT_TRUE(small_->calls().empty());
+}
+
+TEST_F(StreamTranscriberTest, EmptyTextIsNoResultButTakesPartialsBack) {
+  start();
+  large_->say("");
+  feed(run(20, 'S') + run(13, '.'));
+  drain();
+  EXPECT_TRUE(log_.results().empty());
+  large_->say("auto");
+  feed(run(16, 'S'));
+  log_.wait_for(1);
+  large_->say("");
+  feed(run(13, '.'));
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"0f26", "1"}));
+}
+
+TEST_F(StreamTranscriberTest, InventedTextIsCut) {
+  config_.partials = false;
+  start();
+  large_->say("the end the end the end the end the end");
+  feed(run(40, 'S') + run(13, '.'));
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"1the end"}));
+}
+
+TEST_F(StreamTranscriberTest, DrainEndsTheUtteranceAndComesAfterItsFinal) {
+  config_.partials = false;
+  large_->hold();
+  start();
+  feed(run(20, 'S') + run(3, '.'));
+  std::atomic<bool> drained = false;
+  std::latch done{1};
+  transcriber_->drain([&] {
+    drained = true;
+    done.count_down();
+  });
+  large_->wait_for_calls(1);
+  EXPECT_FALSE(drained);
+  large_->release();
+  done.wait();
+  EXPECT_EQ(log_.texts(), (Texts{"1f23"}));
+  // And on again.
+  feed(run(20, 'S') + run(13, '.'));
+  drain();
+  EXPECT_EQ(log_.results().size(), 2u);
+}
+
+TEST_F(StreamTranscriberTest, DrainOfNothingIsDone) {
+  start();
+  drain();
+  drain();
+  EXPECT_TRUE(log_.results().empty());
+}
+
+TEST_F(StreamTranscriberTest, DrainBehindMuchAudioLosesNone) {
+  config_.partials = false;
+  start();
+  std::vector<float> samples(kWindowSamples * 40, 0.001F);
+  std::fill_n(samples.begin(), kWindowSamples * 20, 0.1F);
+  for (int i = 0; i < 100; i++) {
+    transcriber_->push(samples, time_ns_);
+    time_ns_ += 40 * kWindowNs;
+  }
+  drain();
+  EXPECT_EQ(log_.results().size(), 100u);
+}
+
+TEST_F(StreamTranscriberTest, GapsAndJumpsEndAnUtterance) {
+  config_.partials = false;
+  start();
+  feed(run(20, 'S'));
+  transcriber_->push_gap(time_ns_, 500'000'000);
+  time_ns_ += 500'000'000;
+  log_.wait_for(1);
+  feed(run(20, 'S'));
+  time_ns_ += 700'000'000;
+  feed("S");
+  log_.wait_for(2);
+  time_ns_ = 1'000'000'000;
+  feed(run(20, 'S'));
+  drain();
+  const auto results = log_.results();
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_EQ(results[0].end_ns, 20 * kWindowNs);
+  EXPECT_EQ(results[2].start_ns, 1'000'000'000);
+}
+
+TEST_F(StreamTranscriberTest, SpeakerChangeSplitsAnUtterance) {
+  config_.partials = false;
+  start();
+  transcriber_->set_speaker({"TR_a", "alice", "Alice"}, 0);
+  feed(run(40, 'S'));
+  transcriber_->set_speaker({"TR_b", "bob", "Bob"}, 30 * kWindowNs);
+  feed(run(20, 'S') + run(13, '.'));
+  drain();
+  const auto results = log_.results();
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].speaker.name, "Alice");
+  EXPECT_EQ(results[1].speaker.name, "Bob");
+  EXPECT_EQ(results[0].end_ns, results[1].start_ns);
+  EXPECT_NEAR(static_cast<double>(results[1].start_ns), 30.0 * kWindowNs, 160e6);
+}
+
+TEST_F(StreamTranscriberTest, DestructionWaitsForTheRunningDecodeAndDropsTheRest) {
+  config_.partials = false;
+  large_->hold();
+  start();
+  for (int i = 0; i < 3; i++) feed(run(20, 'S') + run(13, '.'));
+  std::atomic<bool> drained = false;
+  transcriber_->drain([&] { drained = true; });
+  large_->wait_for_calls(1);
+  std::thread releaser([&] { large_->release(); });
+  transcriber_.reset();
+  releaser.join();
+  EXPECT_EQ(large_->calls().size(), 1u);
+  EXPECT_FALSE(drained);
+}
+
+}  // namespace
+}  // namespace stt

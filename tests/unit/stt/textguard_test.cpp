@@ -1,0 +1,46 @@
+#include "stt/textguard.h"
+
+#include <gtest/gtest.h>
+
+namespace stt {
+namespace {
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+
+TEST(TextGuard, WhatIsSaidStays) {
+  const char* const texts[] = {
+      "Ever tried. Ever failed. No matter. Try again.",
+      "No, no, no, no.",
+      "It was the best of times, it was the worst of times, it was the age of wisdom.",
+      "Very very very good, very very very good, very very very good!",
+      "Ça va?",
+  };
+  for (const char* text : texts) EXPECT_EQ(plausible_text(text, 5 * kSecondNs), text);
+  EXPECT_EQ(plausible_text("OK, thank you.", kSecondNs / 4), "OK, thank you.");
+}
+
+TEST(TextGuard, LoopsAreCutToOneRound) {
+  EXPECT_EQ(plausible_text("So you you you you you you", 10 * kSecondNs), "So you");
+  EXPECT_EQ(plausible_text("And then. Thank you. Thank you, thank you thank you. Good.",
+                           10 * kSecondNs),
+            "And then. Thank you. Good.");
+  std::string loop = "We start";
+  for (int i = 0; i < 40; i++) loop += " it was the worst of times,";
+  EXPECT_EQ(plausible_text(loop, 10 * kSecondNs), "We start it was the worst of times,");
+}
+
+TEST(TextGuard, MoreThanCanBeSaidIsInvented) {
+  const std::string text = "In the beginning the universe was created and this made people angry";
+  EXPECT_EQ(plausible_text(text, 4 * kSecondNs), text);
+  EXPECT_EQ(plausible_text(text, kSecondNs / 2), "");
+}
+
+TEST(TextGuard, PunctuationIsNoText) {
+  EXPECT_EQ(plausible_text("", kSecondNs), "");
+  EXPECT_EQ(plausible_text("  \n", kSecondNs), "");
+  EXPECT_EQ(plausible_text(" ... , -", kSecondNs), "");
+  EXPECT_EQ(plausible_text("  Yes. ", kSecondNs), "Yes.");
+}
+
+}  // namespace
+}  // namespace stt
