@@ -296,6 +296,11 @@ static gboolean gst_stt_sink_send_event(GstElement* element, GstEvent* event) {
 
 // Not being synchronised, the sink adds nothing to what its inputs tell.
 static gboolean gst_stt_sink_query(GstElement* element, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) == GST_QUERY_POSITION) {
+    // gst-launch writes a position it gets over the captions, ten times a second.
+    const auto session = gst_stt_sink_session(GST_STT_SINK(element));
+    if (session && session->owns_terminal()) return FALSE;
+  }
   if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY) {
     return GST_ELEMENT_CLASS(gst_stt_sink_parent_class)->query(element, query);
   }

@@ -33,7 +33,7 @@ struct PadPrivate {
   bool of_room = false;
   bool liveness_known = false;
   bool live = false;
-  const stt::SpeechInput* ended = nullptr;  // the input whose stream has ended; to compare
+  std::weak_ptr<stt::SpeechInput> ended;  // the input whose stream has ended
   int64_t next_ns = 0;                      // running time after the last buffer
 };
 
@@ -175,12 +175,12 @@ GstFlowReturn chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
 void begin_stream(GstSttSinkPad* self, GstEvent* event) {
   PadPrivate* priv = self->priv;
   const Stream stream = ensure_stream(priv);
-  if (stream && priv->ended == stream.input.get()) {
+  if (stream && priv->ended.lock() == stream.input) {
     // A new stream on a linked pad after the end of the last one.
     drop_input(priv);
     ensure_stream(priv);
   }
-  priv->ended = nullptr;
+  priv->ended.reset();
   priv->liveness_known = false;
   priv->title.clear();
   priv->artist.clear();
@@ -231,7 +231,7 @@ void take_gap(PadPrivate* priv, GstEvent* event) {
 void flush_stop(PadPrivate* priv) {
   const Stream stream = current_stream(priv);
   gst_segment_init(&priv->segment, GST_FORMAT_UNDEFINED);
-  priv->ended = nullptr;
+  priv->ended.reset();
   priv->next_ns = 0;
   if (!stream) return;
   const stt::Session::Input fresh = stream.session->replace_input(stream.input);
@@ -267,7 +267,7 @@ gboolean handle_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       break;
     case GST_EVENT_EOS: {
       const Stream stream = ensure_stream(priv);
-      priv->ended = stream.input.get();
+      priv->ended = stream.input;
       // A live stream that ends on its own may be a participant who leaves.
       if (!priv->liveness_known && stream) priv->live = upstream_is_live(pad);
       if (stream) {
@@ -315,7 +315,7 @@ void gst_stt_sink_pad_use_session(GstSttSinkPad* pad,
     gst_segment_init(&priv->segment, GST_FORMAT_UNDEFINED);
     priv->info = {};
     priv->liveness_known = priv->live = priv->of_room = false;
-    priv->ended = nullptr;
+    priv->ended.reset();
     priv->next_ns = 0;
     if (gst_pad_is_linked(GST_PAD(pad))) ensure_stream(priv);
   }

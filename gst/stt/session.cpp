@@ -29,6 +29,9 @@ void add(TranscriberStats& sum, const TranscriberStats& stats) {
   sum.finals_dropped += stats.finals_dropped;
   sum.lost_ns += stats.lost_ns;
   sum.queued_ns += stats.queued_ns;
+  sum.finals_by_fallback += stats.finals_by_fallback;
+  sum.speculations += stats.speculations;
+  sum.speculations_used += stats.speculations_used;
 }
 
 }  // namespace
@@ -56,6 +59,12 @@ bool Session::open_outputs(std::string& location, std::string& error) {
     targets_.push_back(std::move(target));
   }
   return true;
+}
+
+bool Session::owns_terminal() const {
+  const auto& all = settings_.locations;
+  return !settings_.stdout_json && std::find(all.begin(), all.end(), "-") != all.end() &&
+         isatty(STDOUT_FILENO) == 1;
 }
 
 void Session::start() {

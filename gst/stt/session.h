@@ -65,6 +65,8 @@ class Session {
   // Opens what is written to: false with `location` and `error` when one cannot be.
   bool open_outputs(std::string& location, std::string& error);
   void start();
+  // Live captions are rewritten in place on the terminal: nobody else should print there.
+  bool owns_terminal() const;
   // Wakes who waits; after it nothing waits any more.
   void begin_stop();
   // Ends everything; waits for a running decode and a running load at most.
