@@ -19,6 +19,7 @@ void Mixdown::reset() {
   collector_.clear();
   mixer_samples_.clear();
   mixer_inputs_.clear();
+  ended_mixer_inputs_ = 0;
   timeline_.reset();
   limiter_.reset();
   counters_ = MixCounters{};
@@ -67,21 +68,39 @@ void Mixdown::write_mixer(int64_t start, int64_t frames, const float* samples) {
 }
 
 void Mixdown::add_mixer_input(std::shared_ptr<MixInput> input) {
+  input->last_end = 0;
+  input->mixer_ended = false;
+  input->levels.clear();
   mixer_inputs_.push_back(std::move(input));
+}
+
+void Mixdown::end_mixer_input(MixInput* input) {
+  const bool known = std::any_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                                 [input](const auto& other) { return other.get() == input; });
+  if (!known || input->mixer_ended) return;
+  input->mixer_ended = true;
+  ++ended_mixer_inputs_;
+}
+
+bool Mixdown::mixer_active() const {
+  if (ended_mixer_inputs_ < mixer_inputs_.size()) return true;
+  return !std::all_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                      [this](const auto& input) { return mixer_input_passed(*input); });
+}
+
+bool Mixdown::has_passed_mixer_inputs() const {
+  return ended_mixer_inputs_ > 0 &&
+         std::any_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                     [this](const auto& input) { return mixer_input_passed(*input); });
 }
 
 void Mixdown::remove_mixer_input(const MixInput* input) {
   std::erase_if(mixer_inputs_, [&](const auto& known) {
     if (known.get() != input) return false;
+    if (known->mixer_ended) --ended_mixer_inputs_;
     known->levels.clear();
     return true;
   });
-}
-
-void Mixdown::clear_mixer_inputs() {
-  for (const auto& input : mixer_inputs_) input->levels.clear();
-  mixer_inputs_.clear();
-  mixer_samples_.clear();
 }
 
 int64_t Mixdown::next_end() const {

@@ -146,10 +146,7 @@ void MuxShell::unlinked(GstEgressMuxPad* pad) {
   PadState& state = pad_state(pad);
   leave_room(pad);
   // What has ended still has its last samples to play.
-  if (state.way == Way::kMixer && !state.ended) {
-    foreign_->detach(pad);
-    set_way(pad, Way::kUndecided);
-  }
+  if (!state.ended) foreign_->detach(pad);
 }
 
 void MuxShell::set_way(GstEgressMuxPad* pad, Way way) {
@@ -214,20 +211,10 @@ GstFlowReturn MuxShell::chain(GstEgressMuxPad* pad, GstBuffer* buffer) {
   if (state.way == Way::kUndecided) {
     gst_buffer_unref(buffer);
     GST_DEBUG_OBJECT(pad, "buffer without a way");
-    return state.released ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
+    return state.released || !gst_pad_is_linked(GST_PAD(pad)) ? GST_FLOW_FLUSHING
+                                                               : GST_FLOW_NOT_NEGOTIATED;
   }
-  const GstFlowReturn flow =
-      gst_proxy_pad_chain_default(GST_PAD(pad), GST_OBJECT(bin_), buffer);
-  if (flow == GST_FLOW_EOS && !state.ended && !state.released) {
-    // The mixer ended with its other inputs in the very moment this one came: take a new one.
-    GstCaps* caps = gst_pad_get_current_caps(GST_PAD(pad));
-    if (caps && sum_->mixer_ended() && foreign_->attach(pad, caps)) {
-      gst_caps_unref(caps);
-      return GST_FLOW_OK;
-    }
-    gst_clear_caps(&caps);
-  }
-  return flow;
+  return gst_proxy_pad_chain_default(GST_PAD(pad), GST_OBJECT(bin_), buffer);
 }
 
 GstFlowReturn MuxShell::push_aligned(GstEgressMuxPad* pad, GstBuffer* buffer) {
@@ -375,7 +362,6 @@ gboolean MuxShell::take_caps(GstEgressMuxPad* pad, GstEvent* event) {
   } else {
     if (before == Way::kAligned) leave_room(pad);
     if (foreign_->attach(pad, caps)) {
-      set_way(pad, Way::kMixer);
       done = gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
     } else {
       gst_event_unref(event);
@@ -408,8 +394,8 @@ gboolean MuxShell::take_eos(GstEgressMuxPad* pad, GstEvent* event) {
     sum_->leave_and_drain(state.input.get());
     leave_room(pad);
   }
-  foreign_->note_ended(pad);
   gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
+  foreign_->note_ended(pad);
   check_end();
   return TRUE;
 }
@@ -546,6 +532,11 @@ bool MuxShell::insert_converter() {
   const std::lock_guard lock(mutex_);
   converter_ = converter;
   return ready;
+}
+
+void MuxShell::mixer_inputs_passed() {
+  foreign_->drop_passed();
+  update_latency();
 }
 
 gboolean MuxShell::send_upstream(GstEvent* event) {

@@ -45,6 +45,7 @@ class MuxShell final : public RoomSumOwner {
   // ---- RoomSumOwner
   void find_latency(GstClockTime* min, GstClockTime* max) override;
   bool insert_converter() override;
+  void mixer_inputs_passed() override;
   gboolean send_upstream(GstEvent* event) override;
 
  private:

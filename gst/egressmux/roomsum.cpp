@@ -44,7 +44,7 @@ void RoomSum::start() {
   const std::lock_guard lock(mutex_);
   mixdown_.reset();
   flushing_ = false;
-  room_stalled_ = mixer_flushing_ = mixer_ended_ = false;
+  room_stalled_ = mixer_flushing_ = false;
   eos_wanted_ = end_when_drained_ = eos_sent_ = false;
   last_flow_ = GST_FLOW_OK;
   learned_delay_ = 0;
@@ -97,21 +97,13 @@ void RoomSum::start_timeline() {
 
 // ---- modes ----------------------------------------------------------------------------------
 
-bool RoomSum::mixer_active() const {
-  return mixdown_.mixer_input_count() > 0;
-}
-
 bool RoomSum::clocked() const {
-  return room_stalled_ || mixer_active() || !mixdown_.room_delivers();
-}
-
-bool RoomSum::mixer_drained() const {
-  return !mixer_active() || (mixer_ended_ && mixdown_.mixer_end() <= mixdown_.position());
+  return room_stalled_ || mixdown_.mixer_active() || !mixdown_.room_delivers();
 }
 
 bool RoomSum::work_pending() const {
   if (eos_sent_) return false;
-  return eos_wanted_ || !queued_events_.empty() || (end_when_drained_ && mixer_drained()) ||
+  return eos_wanted_ || !queued_events_.empty() || (end_when_drained_ && !mixdown_.mixer_active()) ||
          (!clocked() && mixdown_.head_complete());
 }
 
@@ -164,11 +156,9 @@ void RoomSum::service(bool due) {
   if (flushing_ || eos_sent_) return;
   GstFlowReturn flow = GST_FLOW_OK;
   push_queued_events(lock);
-  if (eos_wanted_ || (end_when_drained_ && mixer_drained())) {
+  if (eos_wanted_ || (end_when_drained_ && !mixdown_.mixer_active())) {
     // What is there goes out before the end: the last words matter.
-    while (flow == GST_FLOW_OK &&
-           (mixdown_.has_slices() ||
-            (mixer_active() && mixdown_.mixer_end() > mixdown_.position())))
+    while (flow == GST_FLOW_OK && (mixdown_.has_slices() || mixdown_.mixer_span() > 0))
       flow = put_out_next(lock);
     push_eos(lock);
     return;
@@ -188,9 +178,10 @@ void RoomSum::service(bool due) {
       mixdown_.skip_to(mixdown_.timeline().samples_at(int64_t(now - delay_)) /
                        mixdown_.slice_frames() * mixdown_.slice_frames());
     flow = put_out_next(lock);
-    if (mixer_ended_ && mixer_drained()) mixdown_.clear_mixer_inputs();
   }
+  const bool passed = mixdown_.has_passed_mixer_inputs();
   lock.unlock();
+  if (passed) owner_->mixer_inputs_passed();
   // Nobody upstream sees what this thread's push returned.
   if (flow < GST_FLOW_EOS && flow != GST_FLOW_NOT_LINKED) fail(flow);
 }
@@ -417,20 +408,19 @@ void RoomSum::remove_mixer_input(MixInput* input) {
 void RoomSum::set_mixer_flushing(bool flushing) {
   const std::lock_guard lock(mutex_);
   mixer_flushing_ = flushing;
-  mixer_ended_ = false;
   mixdown_.clear_mixer();
   kick_locked();
 }
 
-bool RoomSum::mixer_ended() {
+void RoomSum::end_mixer_input(MixInput* input) {
   const std::lock_guard lock(mutex_);
-  return mixer_ended_;
+  mixdown_.end_mixer_input(input);
+  kick_locked();
 }
 
-void RoomSum::end_mixer() {
+bool RoomSum::mixer_input_passed(const MixInput& input) {
   const std::lock_guard lock(mutex_);
-  mixer_ended_ = true;
-  kick_locked();
+  return mixdown_.mixer_input_passed(input);
 }
 
 GstFlowReturn RoomSum::push_mixer(GstClockTime running_time, GstBuffer* buffer) {
@@ -474,6 +464,7 @@ bool RoomSum::note_level(MixInput* input, LevelSpan span) {
     return false;
   }
   ++input->slices;
+  input->last_end = std::max(input->last_end, span.end);
   input->levels.push_back(std::move(span));
   if (input->levels.size() > kMostSpans) input->levels.pop_front();
   return true;
