@@ -118,12 +118,13 @@ void Mixdown::skip_to(int64_t position) {
   discont_ = true;
 }
 
-GstBuffer* Mixdown::compose_next() {
+GstBuffer* Mixdown::compose_next(bool make_time) {
   while (!collector_.empty()) {
     const Collector::Slice& head = collector_.head();
     const MixTimeline::Placement place = timeline_.place(head.start, head.frames);
-    if (place.fill > kLongestFillFrames) skip_to(head.start);
-    else if (place.fill > 0) {
+    if (place.fill > kLongestFillFrames) {
+      skip_to(head.start);
+    } else if (place.fill > 0) {
       const int64_t frames = std::min(place.fill, slice_frames_);
       if (mixer_inputs_.empty()) counters_.filled_samples += uint64_t(frames);
       return compose(frames, nullptr, 0);
@@ -132,15 +133,15 @@ GstBuffer* Mixdown::compose_next() {
     if (slice.incomplete) ++counters_.incomplete_slices;
     GstBuffer* buffer = nullptr;
     if (place.late) {
-      if (slice.frames > 0) counters_.dropped_late += slice.parts.size();
-    } else {
+      counters_.dropped_late += slice.parts.size();
+    } else if (slice.frames > place.skip) {
       counters_.trimmed_samples += uint64_t(place.skip);
       buffer = compose(slice.frames - place.skip, &slice, place.skip);
     }
     collector_.recycle(std::move(slice));
     if (buffer) return buffer;
   }
-  return compose(slice_frames_, nullptr, 0);
+  return make_time ? compose(slice_frames_, nullptr, 0) : nullptr;
 }
 
 bool Mixdown::add_part(AlignedPart* part, int64_t frames, int64_t skip) {

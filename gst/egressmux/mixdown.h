@@ -104,9 +104,9 @@ class Mixdown {
   bool has_passed_mixer_inputs() const;
 
   // ---- output
-  /** The next buffer: the oldest slice, or silence up to it, or a slice without aligned parts
-   * (with the mixer's sound). */
-  GstBuffer* compose_next();
+  /** The next buffer: the oldest slice, or silence up to it; without slices, and when
+   * @make_time, one without aligned parts (with the mixer's sound). Else null. */
+  GstBuffer* compose_next(bool make_time);
 
   /** Goes to @position without making buffers; the next one is marked DISCONT. */
   void skip_to(int64_t position);

@@ -209,10 +209,14 @@ GstFlowReturn MuxShell::chain(GstEgressMuxPad* pad, GstBuffer* buffer) {
   PadState& state = pad_state(pad);
   if (state.way == Way::kAligned) return push_aligned(pad, buffer);
   if (state.way == Way::kUndecided) {
+    // Linked anew: the source does not repeat the caps that this pad has already.
+    GstCaps* caps = gst_pad_get_current_caps(GST_PAD(pad));
+    const bool linked = !state.released && gst_pad_is_linked(GST_PAD(pad));
+    const bool chosen = linked && caps && choose_way(pad, caps);
+    gst_clear_caps(&caps);
+    if (chosen) return chain(pad, buffer);
     gst_buffer_unref(buffer);
-    GST_DEBUG_OBJECT(pad, "buffer without a way");
-    return state.released || !gst_pad_is_linked(GST_PAD(pad)) ? GST_FLOW_FLUSHING
-                                                               : GST_FLOW_NOT_NEGOTIATED;
+    return linked ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_FLUSHING;
   }
   return gst_proxy_pad_chain_default(GST_PAD(pad), GST_OBJECT(bin_), buffer);
 }
@@ -347,29 +351,30 @@ bool MuxShell::choose_aligned(GstEgressMuxPad* pad, const GstCaps* caps) {
 }
 
 gboolean MuxShell::take_caps(GstEgressMuxPad* pad, GstEvent* event) {
-  PadState& state = pad_state(pad);
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
-  gst_caps_ref(caps);
+  if (!choose_way(pad, caps)) {
+    gst_event_unref(event);
+    return FALSE;
+  }
+  const gboolean done = gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
+  return done || pad_state(pad).way == Way::kAligned;
+}
+
+bool MuxShell::choose_way(GstEgressMuxPad* pad, const GstCaps* caps) {
+  PadState& state = pad_state(pad);
   const Way before = state.way;
-  gboolean done = TRUE;
+  bool done = true;
   if (choose_aligned(pad, caps)) {
     if (before == Way::kMixer) foreign_->detach(pad);
     state.way = Way::kAligned;
     sum_->set_slice_duration(state.slice_duration);
     sum_->join(state.input.get());
-    gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
   } else {
     if (before == Way::kAligned) leave_room(pad);
-    if (foreign_->attach(pad, caps)) {
-      done = gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
-    } else {
-      gst_event_unref(event);
-      done = FALSE;
-    }
+    done = foreign_->attach(pad, caps);
   }
   GST_INFO_OBJECT(pad, "takes the %s way with %" GST_PTR_FORMAT, way_name(state.way), caps);
-  gst_caps_unref(caps);
   update_latency();
   return done;
 }

@@ -51,6 +51,7 @@ class MuxShell final : public RoomSumOwner {
  private:
   gboolean take_stream_start(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_caps(GstEgressMuxPad* pad, GstEvent* event);
+  bool choose_way(GstEgressMuxPad* pad, const GstCaps* caps);
   gboolean take_gap(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_eos(GstEgressMuxPad* pad, GstEvent* event);
   bool choose_aligned(GstEgressMuxPad* pad, const GstCaps* caps);

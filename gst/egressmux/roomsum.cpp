@@ -159,7 +159,7 @@ void RoomSum::service(bool due) {
   if (eos_wanted_ || (end_when_drained_ && !mixdown_.mixer_active())) {
     // What is there goes out before the end: the last words matter.
     while (flow == GST_FLOW_OK && (mixdown_.has_slices() || mixdown_.mixer_span() > 0))
-      flow = put_out_next(lock);
+      flow = put_out_next(lock, mixdown_.mixer_span() > 0);
     push_eos(lock);
     return;
   }
@@ -177,7 +177,7 @@ void RoomSum::service(bool due) {
     if (now - *deadline > kLongestCatchUp && !mixdown_.has_slices())
       mixdown_.skip_to(mixdown_.timeline().samples_at(int64_t(now - delay_)) /
                        mixdown_.slice_frames() * mixdown_.slice_frames());
-    flow = put_out_next(lock);
+    flow = put_out_next(lock, true);
   }
   const bool passed = mixdown_.has_passed_mixer_inputs();
   lock.unlock();
@@ -198,19 +198,20 @@ GstFlowReturn RoomSum::drain(Lock& lock) {
   GstFlowReturn flow = last_flow_;
   // The lock is open while pushing: look at everything anew each time.
   while (!flushing_ && !eos_sent_ && !clocked() && mixdown_.head_complete()) {
-    flow = put_out_next(lock);
+    flow = put_out_next(lock, false);
     if (flow != GST_FLOW_OK && flow != GST_FLOW_NOT_LINKED) break;
   }
   return flow;
 }
 
-GstFlowReturn RoomSum::put_out_next(Lock& lock) {
+GstFlowReturn RoomSum::put_out_next(Lock& lock, bool make_time) {
   if (!negotiated_ || gst_pad_check_reconfigure(source_pad_)) {
     const GstFlowReturn flow = negotiate(lock);
     if (flow != GST_FLOW_OK) return last_flow_ = flow;
   }
   if (!queued_events_.empty()) push_queued_events(lock);
-  GstBuffer* buffer = mixdown_.compose_next();
+  GstBuffer* buffer = mixdown_.compose_next(make_time);
+  if (!buffer) return GST_FLOW_OK;
   if (mixer_waits_) mixer_wake_.notify_all();
   lock.unlock();
   const GstFlowReturn flow = gst_pad_push(source_pad_, buffer);
@@ -337,7 +338,7 @@ void RoomSum::leave_and_drain(MixInput* input) {
   mixdown_.leave(input);
   if (was_synchronous && clocked()) {
     while (!flushing_ && !eos_sent_ && mixdown_.has_slices() &&
-           put_out_next(lock) == GST_FLOW_OK) {
+           put_out_next(lock, false) == GST_FLOW_OK) {
     }
   } else {
     drain(lock);

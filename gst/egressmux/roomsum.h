@@ -92,7 +92,7 @@ class RoomSum {
   void service(bool due);
   void note_late(GstClockTime slice_end);
   GstFlowReturn drain(Lock& lock);
-  GstFlowReturn put_out_next(Lock& lock);
+  GstFlowReturn put_out_next(Lock& lock, bool make_time);
   GstFlowReturn negotiate(Lock& lock);
   void push_eos(Lock& lock);
   void push_queued_events(Lock& lock);

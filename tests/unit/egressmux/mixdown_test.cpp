@@ -45,7 +45,7 @@ class MixdownTest : public ::testing::Test {
   }
 
   Output next() {
-    GstBuffer* buffer = mixdown_.compose_next();
+    GstBuffer* buffer = mixdown_.compose_next(true);
     Output output{GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer),
                   bool(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)),
                   bool(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT)),
@@ -102,7 +102,7 @@ TEST_F(MixdownTest, FiftyLoudTalkersDoNotWrap) {
   for (int16_t loudest : {int16_t(32767), int16_t(-32768)}) {
     Mixdown fresh;
     for (int i = 0; i < 50; ++i) fresh.deliver(0, part(input("x"), loudest));
-    GstBuffer* buffer = fresh.compose_next();
+    GstBuffer* buffer = fresh.compose_next(true);
     std::vector<int16_t> samples(960);
     gst_buffer_extract(buffer, 0, samples.data(), 1920);
     for (int16_t sample : samples) EXPECT_NEAR(sample, loudest, 2);
@@ -168,6 +168,7 @@ TEST_F(MixdownTest, EmptySliceIsNothing) {
   auto alice = input("alice");
   mixdown_.timeline().start(0, kFrames);
   mixdown_.deliver(0, part(alice, 1, 0));
+  EXPECT_EQ(mixdown_.compose_next(false), nullptr);
   EXPECT_EQ(next().duration, 10 * GST_MSECOND);
 }
 
@@ -201,7 +202,7 @@ TEST_F(MixdownTest, MonoAndFloatOutput) {
   auto alice = input("alice");
   mixdown_.set_output({SampleFormat::kF32, 1});
   mixdown_.deliver(0, part(alice, 16384));
-  GstBuffer* buffer = mixdown_.compose_next();
+  GstBuffer* buffer = mixdown_.compose_next(true);
   ASSERT_EQ(gst_buffer_get_size(buffer), 480 * sizeof(float));
   float first = 0.0f;
   gst_buffer_extract(buffer, 0, &first, sizeof first);

@@ -45,10 +45,11 @@ TEST(MixTimeline, RoundingIsNeitherGapNorOverlap) {
   EXPECT_EQ(line.place(483, 480).fill, 3);
 }
 
-TEST(MixTimeline, EmptySliceInPlaceIsNothingToPlay) {
+TEST(MixTimeline, EmptySliceIsLateOnlyWhenItIs) {
   MixTimeline line(1000);
-  line.start(0, 10);
-  EXPECT_TRUE(line.place(0, 0).late);
+  line.start(50 * kMs, 10);
+  EXPECT_FALSE(line.place(50, 0).late);
+  EXPECT_TRUE(line.place(40, 0).late);
 }
 
 TEST(MixTimeline, NothingIsLostToRoundingInAYear) {
