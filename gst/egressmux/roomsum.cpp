@@ -19,6 +19,9 @@ constexpr GstClockTime kMixerLead = 200 * GST_MSECOND;
 // So many slices in a row must come late before the delay grows for them.
 constexpr unsigned kLateSlicesToLearn = 25;
 constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
+// A pipeline that has only just begun reaches PLAYING a little after its running time 0; the mix
+// begins there all the same.
+constexpr GstClockTime kStartUpTime = GST_SECOND;
 
 GstCaps* make_caps(OutputFormat output) {
   GstCaps* caps = gst_caps_new_simple(
@@ -92,7 +95,7 @@ bool RoomSum::now_running(GstClockTime* running_time) const {
 void RoomSum::start_timeline() {
   GstClockTime now = 0;
   if (!mixdown_.timeline().started() && now_running(&now))
-    mixdown_.timeline().start(int64_t(now), mixdown_.slice_frames());
+    mixdown_.timeline().start(now < kStartUpTime ? 0 : int64_t(now), mixdown_.slice_frames());
 }
 
 // ---- modes ----------------------------------------------------------------------------------

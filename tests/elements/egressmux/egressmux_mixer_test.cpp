@@ -315,6 +315,8 @@ TEST_F(Mixer, ForeignPadsComeAndGoWhileARoomPlays) {
       const GstClockTime until = running_time() + GstClockTime(i % 4) * 15 * GST_MSECOND;
       while (running_time() < until) g_thread_yield();
       gst_element_release_request_pad(mux_, sink);
+      // The pipeline may just be going on to PLAYING with its children.
+      gst_element_set_locked_state(source, TRUE);
       gst_element_set_state(source, GST_STATE_NULL);
       gst_bin_remove(GST_BIN(pipeline_), source);
       gst_object_unref(src);
