@@ -199,16 +199,9 @@ bool ForeignWay::attach(GstEgressMuxPad* pad, const GstCaps* caps) {
   if (known != connections_.end()) {
     const Connection& old = known->second;
     // Converters follow new caps by themselves, and lose nothing.
-    if (!old.ended && old.converts && old.opus == is_opus(caps) && !sum_->mixer_ended())
-      return true;
+    if (!old.ended && old.converts && old.opus == is_opus(caps)) return true;
     drop_connection(pad, old);
     connections_.erase(known);
-  }
-  if (sum_->mixer_ended()) {
-    // All its inputs have ended and so has it: it takes no new ones.
-    for (const auto& [other, connection] : connections_) drop_connection(other, connection);
-    connections_.clear();
-    drop_mixer();
   }
   if (!make_mixer()) return false;
 
@@ -234,11 +227,13 @@ bool ForeignWay::attach(GstEgressMuxPad* pad, const GstCaps* caps) {
   }
   connections_[pad] = connection;
   sum_->add_mixer_input(state.input);
+  state.way = Way::kMixer;
   return true;
 }
 
 void ForeignWay::drop_connection(GstEgressMuxPad* pad, const Connection& connection) {
   sum_->remove_mixer_input(pad_state(pad).input.get());
+  pad_state(pad).way = Way::kUndecided;
   // The mixer first: that sends a thread waiting in its pad home.
   gst_element_release_request_pad(mixer_, connection.mixer_pad);
   gst_object_unref(connection.mixer_pad);
@@ -260,7 +255,23 @@ void ForeignWay::detach(GstEgressMuxPad* pad) {
 void ForeignWay::note_ended(GstEgressMuxPad* pad) {
   const std::lock_guard lock(mutex_);
   const auto known = connections_.find(pad);
-  if (known != connections_.end()) known->second.ended = true;
+  if (known == connections_.end()) return;
+  known->second.ended = true;
+  sum_->end_mixer_input(pad_state(pad).input.get());
+}
+
+void ForeignWay::drop_passed() {
+  const std::lock_guard lock(mutex_);
+  for (auto item = connections_.begin(); item != connections_.end();) {
+    const auto& [pad, connection] = *item;
+    if (connection.ended && sum_->mixer_input_passed(*pad_state(pad).input)) {
+      drop_connection(pad, connection);
+      item = connections_.erase(item);
+    } else {
+      ++item;
+    }
+  }
+  if (connections_.empty()) drop_mixer();
 }
 
 void ForeignWay::clear() {

@@ -26,8 +26,10 @@ class ForeignWay {
   bool attach(GstEgressMuxPad* pad, const GstCaps* caps);
   /** Any thread. Does nothing for a pad that is not here. */
   void detach(GstEgressMuxPad* pad);
-  /** The stream of @pad has ended: the next one needs a new connection to the mixer. */
+  /** The stream of @pad has ended: its connection goes when its sound is out. */
   void note_ended(GstEgressMuxPad* pad);
+  /** Lets the connections go whose sound is out; and the mixer, when none is left. */
+  void drop_passed();
   /** Takes everything down. */
   void clear();
 

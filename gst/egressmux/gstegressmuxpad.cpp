@@ -87,11 +87,11 @@ static void gst_egress_mux_pad_class_init(GstEgressMuxPadClass* klass) {
       object_class, PROP_VOLUME,
       g_param_spec_double("volume", "Volume", "Factor on this input's samples (1 = as it comes)",
                           0.0, HIGHEST_VOLUME, DEFAULT_VOLUME,
-                          GParamFlags(playing | GST_PARAM_CONTROLLABLE)));
+                          playing));
   g_object_class_install_property(
       object_class, PROP_MUTE,
       g_param_spec_boolean("mute", "Mute", "Leave this input out of the mix", DEFAULT_MUTE,
-                           GParamFlags(playing | GST_PARAM_CONTROLLABLE)));
+                           playing));
   g_object_class_install_property(
       object_class, PROP_IDENTITY,
       g_param_spec_string("identity", "Identity",

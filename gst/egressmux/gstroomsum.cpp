@@ -48,11 +48,8 @@ GstFlowReturn mixer_chain(GstPad* /*pad*/, GstObject* parent, GstBuffer* buffer)
 // The mixer's stream ends here; the mix is a stream of its own.
 gboolean mixer_event(GstPad* /*pad*/, GstObject* parent, GstEvent* event) {
   GstRoomSum* self = GST_ROOM_SUM(parent);
-  if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT)
     gst_event_copy_segment(event, &self->mixer_segment);
-  } else if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
-    self->sum->end_mixer();
-  }
   gst_event_unref(event);
   return TRUE;
 }

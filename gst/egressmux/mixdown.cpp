@@ -19,6 +19,7 @@ void Mixdown::reset() {
   collector_.clear();
   mixer_samples_.clear();
   mixer_inputs_.clear();
+  ended_mixer_inputs_ = 0;
   timeline_.reset();
   limiter_.reset();
   counters_ = MixCounters{};
@@ -67,21 +68,39 @@ void Mixdown::write_mixer(int64_t start, int64_t frames, const float* samples) {
 }
 
 void Mixdown::add_mixer_input(std::shared_ptr<MixInput> input) {
+  input->last_end = 0;
+  input->mixer_ended = false;
+  input->levels.clear();
   mixer_inputs_.push_back(std::move(input));
+}
+
+void Mixdown::end_mixer_input(MixInput* input) {
+  const bool known = std::any_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                                 [input](const auto& other) { return other.get() == input; });
+  if (!known || input->mixer_ended) return;
+  input->mixer_ended = true;
+  ++ended_mixer_inputs_;
+}
+
+bool Mixdown::mixer_active() const {
+  if (ended_mixer_inputs_ < mixer_inputs_.size()) return true;
+  return !std::all_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                      [this](const auto& input) { return mixer_input_passed(*input); });
+}
+
+bool Mixdown::has_passed_mixer_inputs() const {
+  return ended_mixer_inputs_ > 0 &&
+         std::any_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                     [this](const auto& input) { return mixer_input_passed(*input); });
 }
 
 void Mixdown::remove_mixer_input(const MixInput* input) {
   std::erase_if(mixer_inputs_, [&](const auto& known) {
     if (known.get() != input) return false;
+    if (known->mixer_ended) --ended_mixer_inputs_;
     known->levels.clear();
     return true;
   });
-}
-
-void Mixdown::clear_mixer_inputs() {
-  for (const auto& input : mixer_inputs_) input->levels.clear();
-  mixer_inputs_.clear();
-  mixer_samples_.clear();
 }
 
 int64_t Mixdown::next_end() const {
@@ -99,12 +118,13 @@ void Mixdown::skip_to(int64_t position) {
   discont_ = true;
 }
 
-GstBuffer* Mixdown::compose_next() {
+GstBuffer* Mixdown::compose_next(bool make_time) {
   while (!collector_.empty()) {
     const Collector::Slice& head = collector_.head();
     const MixTimeline::Placement place = timeline_.place(head.start, head.frames);
-    if (place.fill > kLongestFillFrames) skip_to(head.start);
-    else if (place.fill > 0) {
+    if (place.fill > kLongestFillFrames) {
+      skip_to(head.start);
+    } else if (place.fill > 0) {
       const int64_t frames = std::min(place.fill, slice_frames_);
       if (mixer_inputs_.empty()) counters_.filled_samples += uint64_t(frames);
       return compose(frames, nullptr, 0);
@@ -113,15 +133,15 @@ GstBuffer* Mixdown::compose_next() {
     if (slice.incomplete) ++counters_.incomplete_slices;
     GstBuffer* buffer = nullptr;
     if (place.late) {
-      if (slice.frames > 0) counters_.dropped_late += slice.parts.size();
-    } else {
+      counters_.dropped_late += slice.parts.size();
+    } else if (slice.frames > place.skip) {
       counters_.trimmed_samples += uint64_t(place.skip);
       buffer = compose(slice.frames - place.skip, &slice, place.skip);
     }
     collector_.recycle(std::move(slice));
     if (buffer) return buffer;
   }
-  return compose(slice_frames_, nullptr, 0);
+  return make_time ? compose(slice_frames_, nullptr, 0) : nullptr;
 }
 
 bool Mixdown::add_part(AlignedPart* part, int64_t frames, int64_t skip) {

@@ -88,20 +88,25 @@ class Mixdown {
   bool has_slices() const { return !collector_.empty(); }
 
   // ---- the mixer's output
-  int64_t mixer_end() const { return mixer_samples_.end(); }
   int64_t mixer_span() const { return mixer_samples_.span(); }
   void clear_mixer() { mixer_samples_.clear(); }
-  void clear_mixer_inputs();
   /** @samples in 1.0 = full scale, stereo; null = silence. */
   void write_mixer(int64_t start, int64_t frames, const float* samples);
   void add_mixer_input(std::shared_ptr<MixInput> input);
   void remove_mixer_input(const MixInput* input);
-  size_t mixer_input_count() const { return mixer_inputs_.size(); }
+  void end_mixer_input(MixInput* input);
+  /** Some input's sound is still to come, or on its way. */
+  bool mixer_active() const;
+  /** Its sound has ended and has all been put out. */
+  bool mixer_input_passed(const MixInput& input) const {
+    return input.mixer_ended && input.last_end <= timeline_.position();
+  }
+  bool has_passed_mixer_inputs() const;
 
   // ---- output
-  /** The next buffer: the oldest slice, or silence up to it, or a slice without aligned parts
-   * (with the mixer's sound). */
-  GstBuffer* compose_next();
+  /** The next buffer: the oldest slice, or silence up to it; without slices, and when
+   * @make_time, one without aligned parts (with the mixer's sound). Else null. */
+  GstBuffer* compose_next(bool make_time);
 
   /** Goes to @position without making buffers; the next one is marked DISCONT. */
   void skip_to(int64_t position);
@@ -122,6 +127,7 @@ class Mixdown {
   Collector collector_;
   SampleQueue mixer_samples_;
   std::vector<std::shared_ptr<MixInput>> mixer_inputs_;
+  size_t ended_mixer_inputs_ = 0;
   std::vector<float> mix_;
   std::vector<RoomAudioTrack> tracks_;
   std::vector<std::shared_ptr<const TrackText>> track_texts_;  // keeps the strings of tracks_

@@ -74,6 +74,8 @@ class MixInput {
   Way way = Way::kUndecided;
   float gain = -1.0f; /* what the last slice ended with; below 0 = nothing played yet */
   std::deque<LevelSpan> levels;
+  int64_t last_end = 0;     /* where the sound sent to the mixer ends so far */
+  bool mixer_ended = false; /* nothing more will be sent to the mixer */
   uint64_t slices = 0;
   uint64_t late_slices = 0;
   uint64_t duplicate_slices = 0;

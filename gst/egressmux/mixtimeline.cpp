@@ -36,7 +36,7 @@ void MixTimeline::start(int64_t running_time_ns, int64_t slice_frames) {
 MixTimeline::Placement MixTimeline::place(int64_t start, int64_t frames) const {
   const int64_t ahead = start - position_;
   if (ahead > kRoundingFrames) return {.fill = ahead};
-  if (ahead >= -kRoundingFrames) return {.late = frames <= 0};
+  if (ahead >= -kRoundingFrames) return {};
   if (-ahead >= frames) return {.late = true};
   return {.skip = -ahead};
 }

@@ -146,10 +146,7 @@ void MuxShell::unlinked(GstEgressMuxPad* pad) {
   PadState& state = pad_state(pad);
   leave_room(pad);
   // What has ended still has its last samples to play.
-  if (state.way == Way::kMixer && !state.ended) {
-    foreign_->detach(pad);
-    set_way(pad, Way::kUndecided);
-  }
+  if (!state.ended) foreign_->detach(pad);
 }
 
 void MuxShell::set_way(GstEgressMuxPad* pad, Way way) {
@@ -212,22 +209,16 @@ GstFlowReturn MuxShell::chain(GstEgressMuxPad* pad, GstBuffer* buffer) {
   PadState& state = pad_state(pad);
   if (state.way == Way::kAligned) return push_aligned(pad, buffer);
   if (state.way == Way::kUndecided) {
-    gst_buffer_unref(buffer);
-    GST_DEBUG_OBJECT(pad, "buffer without a way");
-    return state.released ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
-  }
-  const GstFlowReturn flow =
-      gst_proxy_pad_chain_default(GST_PAD(pad), GST_OBJECT(bin_), buffer);
-  if (flow == GST_FLOW_EOS && !state.ended && !state.released) {
-    // The mixer ended with its other inputs in the very moment this one came: take a new one.
+    // Linked anew: the source does not repeat the caps that this pad has already.
     GstCaps* caps = gst_pad_get_current_caps(GST_PAD(pad));
-    if (caps && sum_->mixer_ended() && foreign_->attach(pad, caps)) {
-      gst_caps_unref(caps);
-      return GST_FLOW_OK;
-    }
+    const bool linked = !state.released && gst_pad_is_linked(GST_PAD(pad));
+    const bool chosen = linked && caps && choose_way(pad, caps);
     gst_clear_caps(&caps);
+    if (chosen) return chain(pad, buffer);
+    gst_buffer_unref(buffer);
+    return linked ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_FLUSHING;
   }
-  return flow;
+  return gst_proxy_pad_chain_default(GST_PAD(pad), GST_OBJECT(bin_), buffer);
 }
 
 GstFlowReturn MuxShell::push_aligned(GstEgressMuxPad* pad, GstBuffer* buffer) {
@@ -360,30 +351,30 @@ bool MuxShell::choose_aligned(GstEgressMuxPad* pad, const GstCaps* caps) {
 }
 
 gboolean MuxShell::take_caps(GstEgressMuxPad* pad, GstEvent* event) {
-  PadState& state = pad_state(pad);
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
-  gst_caps_ref(caps);
+  if (!choose_way(pad, caps)) {
+    gst_event_unref(event);
+    return FALSE;
+  }
+  const gboolean done = gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
+  return done || pad_state(pad).way == Way::kAligned;
+}
+
+bool MuxShell::choose_way(GstEgressMuxPad* pad, const GstCaps* caps) {
+  PadState& state = pad_state(pad);
   const Way before = state.way;
-  gboolean done = TRUE;
+  bool done = true;
   if (choose_aligned(pad, caps)) {
     if (before == Way::kMixer) foreign_->detach(pad);
     state.way = Way::kAligned;
     sum_->set_slice_duration(state.slice_duration);
     sum_->join(state.input.get());
-    gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
   } else {
     if (before == Way::kAligned) leave_room(pad);
-    if (foreign_->attach(pad, caps)) {
-      set_way(pad, Way::kMixer);
-      done = gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
-    } else {
-      gst_event_unref(event);
-      done = FALSE;
-    }
+    done = foreign_->attach(pad, caps);
   }
   GST_INFO_OBJECT(pad, "takes the %s way with %" GST_PTR_FORMAT, way_name(state.way), caps);
-  gst_caps_unref(caps);
   update_latency();
   return done;
 }
@@ -408,8 +399,8 @@ gboolean MuxShell::take_eos(GstEgressMuxPad* pad, GstEvent* event) {
     sum_->leave_and_drain(state.input.get());
     leave_room(pad);
   }
-  foreign_->note_ended(pad);
   gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
+  foreign_->note_ended(pad);
   check_end();
   return TRUE;
 }
@@ -546,6 +537,11 @@ bool MuxShell::insert_converter() {
   const std::lock_guard lock(mutex_);
   converter_ = converter;
   return ready;
+}
+
+void MuxShell::mixer_inputs_passed() {
+  foreign_->drop_passed();
+  update_latency();
 }
 
 gboolean MuxShell::send_upstream(GstEvent* event) {

@@ -45,11 +45,13 @@ class MuxShell final : public RoomSumOwner {
   // ---- RoomSumOwner
   void find_latency(GstClockTime* min, GstClockTime* max) override;
   bool insert_converter() override;
+  void mixer_inputs_passed() override;
   gboolean send_upstream(GstEvent* event) override;
 
  private:
   gboolean take_stream_start(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_caps(GstEgressMuxPad* pad, GstEvent* event);
+  bool choose_way(GstEgressMuxPad* pad, const GstCaps* caps);
   gboolean take_gap(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_eos(GstEgressMuxPad* pad, GstEvent* event);
   bool choose_aligned(GstEgressMuxPad* pad, const GstCaps* caps);

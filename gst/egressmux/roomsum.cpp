@@ -19,6 +19,9 @@ constexpr GstClockTime kMixerLead = 200 * GST_MSECOND;
 // So many slices in a row must come late before the delay grows for them.
 constexpr unsigned kLateSlicesToLearn = 25;
 constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
+// A pipeline that has only just begun reaches PLAYING a little after its running time 0; the mix
+// begins there all the same.
+constexpr GstClockTime kStartUpTime = GST_SECOND;
 
 GstCaps* make_caps(OutputFormat output) {
   GstCaps* caps = gst_caps_new_simple(
@@ -44,7 +47,7 @@ void RoomSum::start() {
   const std::lock_guard lock(mutex_);
   mixdown_.reset();
   flushing_ = false;
-  room_stalled_ = mixer_flushing_ = mixer_ended_ = false;
+  room_stalled_ = mixer_flushing_ = false;
   eos_wanted_ = end_when_drained_ = eos_sent_ = false;
   last_flow_ = GST_FLOW_OK;
   learned_delay_ = 0;
@@ -92,26 +95,18 @@ bool RoomSum::now_running(GstClockTime* running_time) const {
 void RoomSum::start_timeline() {
   GstClockTime now = 0;
   if (!mixdown_.timeline().started() && now_running(&now))
-    mixdown_.timeline().start(int64_t(now), mixdown_.slice_frames());
+    mixdown_.timeline().start(now < kStartUpTime ? 0 : int64_t(now), mixdown_.slice_frames());
 }
 
 // ---- modes ----------------------------------------------------------------------------------
 
-bool RoomSum::mixer_active() const {
-  return mixdown_.mixer_input_count() > 0;
-}
-
 bool RoomSum::clocked() const {
-  return room_stalled_ || mixer_active() || !mixdown_.room_delivers();
-}
-
-bool RoomSum::mixer_drained() const {
-  return !mixer_active() || (mixer_ended_ && mixdown_.mixer_end() <= mixdown_.position());
+  return room_stalled_ || mixdown_.mixer_active() || !mixdown_.room_delivers();
 }
 
 bool RoomSum::work_pending() const {
   if (eos_sent_) return false;
-  return eos_wanted_ || !queued_events_.empty() || (end_when_drained_ && mixer_drained()) ||
+  return eos_wanted_ || !queued_events_.empty() || (end_when_drained_ && !mixdown_.mixer_active()) ||
          (!clocked() && mixdown_.head_complete());
 }
 
@@ -164,12 +159,10 @@ void RoomSum::service(bool due) {
   if (flushing_ || eos_sent_) return;
   GstFlowReturn flow = GST_FLOW_OK;
   push_queued_events(lock);
-  if (eos_wanted_ || (end_when_drained_ && mixer_drained())) {
+  if (eos_wanted_ || (end_when_drained_ && !mixdown_.mixer_active())) {
     // What is there goes out before the end: the last words matter.
-    while (flow == GST_FLOW_OK &&
-           (mixdown_.has_slices() ||
-            (mixer_active() && mixdown_.mixer_end() > mixdown_.position())))
-      flow = put_out_next(lock);
+    while (flow == GST_FLOW_OK && (mixdown_.has_slices() || mixdown_.mixer_span() > 0))
+      flow = put_out_next(lock, mixdown_.mixer_span() > 0);
     push_eos(lock);
     return;
   }
@@ -187,10 +180,11 @@ void RoomSum::service(bool due) {
     if (now - *deadline > kLongestCatchUp && !mixdown_.has_slices())
       mixdown_.skip_to(mixdown_.timeline().samples_at(int64_t(now - delay_)) /
                        mixdown_.slice_frames() * mixdown_.slice_frames());
-    flow = put_out_next(lock);
-    if (mixer_ended_ && mixer_drained()) mixdown_.clear_mixer_inputs();
+    flow = put_out_next(lock, true);
   }
+  const bool passed = mixdown_.has_passed_mixer_inputs();
   lock.unlock();
+  if (passed) owner_->mixer_inputs_passed();
   // Nobody upstream sees what this thread's push returned.
   if (flow < GST_FLOW_EOS && flow != GST_FLOW_NOT_LINKED) fail(flow);
 }
@@ -207,19 +201,20 @@ GstFlowReturn RoomSum::drain(Lock& lock) {
   GstFlowReturn flow = last_flow_;
   // The lock is open while pushing: look at everything anew each time.
   while (!flushing_ && !eos_sent_ && !clocked() && mixdown_.head_complete()) {
-    flow = put_out_next(lock);
+    flow = put_out_next(lock, false);
     if (flow != GST_FLOW_OK && flow != GST_FLOW_NOT_LINKED) break;
   }
   return flow;
 }
 
-GstFlowReturn RoomSum::put_out_next(Lock& lock) {
+GstFlowReturn RoomSum::put_out_next(Lock& lock, bool make_time) {
   if (!negotiated_ || gst_pad_check_reconfigure(source_pad_)) {
     const GstFlowReturn flow = negotiate(lock);
     if (flow != GST_FLOW_OK) return last_flow_ = flow;
   }
   if (!queued_events_.empty()) push_queued_events(lock);
-  GstBuffer* buffer = mixdown_.compose_next();
+  GstBuffer* buffer = mixdown_.compose_next(make_time);
+  if (!buffer) return GST_FLOW_OK;
   if (mixer_waits_) mixer_wake_.notify_all();
   lock.unlock();
   const GstFlowReturn flow = gst_pad_push(source_pad_, buffer);
@@ -346,7 +341,7 @@ void RoomSum::leave_and_drain(MixInput* input) {
   mixdown_.leave(input);
   if (was_synchronous && clocked()) {
     while (!flushing_ && !eos_sent_ && mixdown_.has_slices() &&
-           put_out_next(lock) == GST_FLOW_OK) {
+           put_out_next(lock, false) == GST_FLOW_OK) {
     }
   } else {
     drain(lock);
@@ -417,20 +412,19 @@ void RoomSum::remove_mixer_input(MixInput* input) {
 void RoomSum::set_mixer_flushing(bool flushing) {
   const std::lock_guard lock(mutex_);
   mixer_flushing_ = flushing;
-  mixer_ended_ = false;
   mixdown_.clear_mixer();
   kick_locked();
 }
 
-bool RoomSum::mixer_ended() {
+void RoomSum::end_mixer_input(MixInput* input) {
   const std::lock_guard lock(mutex_);
-  return mixer_ended_;
+  mixdown_.end_mixer_input(input);
+  kick_locked();
 }
 
-void RoomSum::end_mixer() {
+bool RoomSum::mixer_input_passed(const MixInput& input) {
   const std::lock_guard lock(mutex_);
-  mixer_ended_ = true;
-  kick_locked();
+  return mixdown_.mixer_input_passed(input);
 }
 
 GstFlowReturn RoomSum::push_mixer(GstClockTime running_time, GstBuffer* buffer) {
@@ -474,6 +468,7 @@ bool RoomSum::note_level(MixInput* input, LevelSpan span) {
     return false;
   }
   ++input->slices;
+  input->last_end = std::max(input->last_end, span.end);
   input->levels.push_back(std::move(span));
   if (input->levels.size() > kMostSpans) input->levels.pop_front();
   return true;

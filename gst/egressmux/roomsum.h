@@ -55,9 +55,10 @@ class RoomSum {
   /** Makes the mixer's thread come back, so that the mixer can be stopped; FALSE again when the
    * next mixer may send. Forgets what it sent. */
   void set_mixer_flushing(bool flushing);
-  bool mixer_ended();
+  /** Nothing more comes from @input; after all it sent. */
+  void end_mixer_input(MixInput* input);
+  bool mixer_input_passed(const MixInput& input);
   GstFlowReturn push_mixer(GstClockTime running_time, GstBuffer* buffer);
-  void end_mixer();
   /** FALSE when [start, end) has gone out already: whoever sends it comes too late. */
   bool note_level(MixInput* input, LevelSpan span);
 
@@ -66,7 +67,7 @@ class RoomSum {
   GstClockTime slice_duration();
   /** FALSE when there is nothing running that could end. */
   bool request_eos();
-  /** End when the mixer has ended and all it sent is out. */
+  /** End when all that went to the mixer is out. */
   void end_when_drained(bool wanted);
   void queue_event(GstEvent* event);
   GstClockTime position();
@@ -84,8 +85,6 @@ class RoomSum {
   using Lock = std::unique_lock<std::mutex>;
 
   bool clocked() const;
-  bool mixer_active() const;
-  bool mixer_drained() const;
   bool work_pending() const;
   std::optional<GstClockTime> next_deadline();
   bool now_running(GstClockTime* running_time) const;
@@ -93,7 +92,7 @@ class RoomSum {
   void service(bool due);
   void note_late(GstClockTime slice_end);
   GstFlowReturn drain(Lock& lock);
-  GstFlowReturn put_out_next(Lock& lock);
+  GstFlowReturn put_out_next(Lock& lock, bool make_time);
   GstFlowReturn negotiate(Lock& lock);
   void push_eos(Lock& lock);
   void push_queued_events(Lock& lock);
@@ -119,7 +118,6 @@ class RoomSum {
   bool playing_ = false;
   bool room_stalled_ = false;
   bool mixer_flushing_ = false;
-  bool mixer_ended_ = false;
   bool mixer_waits_ = false;
   bool eos_wanted_ = false;
   bool end_when_drained_ = false;

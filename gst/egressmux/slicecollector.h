@@ -2,8 +2,10 @@
 // Knows when a slice is complete: when every pad of the room has brought its part.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -95,10 +97,10 @@ class SliceCollector {
     spare_ = std::move(slice.parts);
   }
 
-  size_t waiting_slices() const { return slices_.size(); }
-  size_t member_count() const { return members_.size(); }
+  std::size_t waiting_slices() const { return slices_.size(); }
+  std::size_t member_count() const { return members_.size(); }
   /** Members that have brought something since they joined. */
-  size_t delivering_count() const { return delivering_; }
+  std::size_t delivering_count() const { return delivering_; }
 
   /** Forgets slices and members. */
   void clear() {
@@ -150,8 +152,8 @@ class SliceCollector {
   std::deque<Slice> slices_;
   std::vector<SliceMember*> members_;
   std::vector<Part> spare_;
-  size_t open_delivered_ = 0;
-  size_t delivering_ = 0;
+  std::size_t open_delivered_ = 0;
+  std::size_t delivering_ = 0;
   uint64_t last_serial_ = 0;
 };
 
