@@ -160,19 +160,22 @@ std::optional<SpeakerChange> Attribution::observe(const MixSlice& slice) {
 }
 
 Speaker Attribution::attribute(int64_t start_ns, int64_t end_ns, const Speaker& otherwise) const {
-  std::map<SpeakerId, int> loudest_bins;
-  int audible = 0;
+  // Loud moments count for more: in the pauses of one the noise of another is the loudest.
+  std::map<SpeakerId, double> weights;
+  double total = 0;
   for (auto bin = first_bin(start_ns / kBinNs);
        bin != bins_.end() && bin->index * kBinNs < std::max(end_ns, start_ns + 1); ++bin) {
     if (bin->energy.empty()) continue;
-    const auto loudest =
-        std::max_element(bin->energy.begin(), bin->energy.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
-    ++loudest_bins[loudest->first];
-    ++audible;
+    const SpeakerId loudest =
+        std::max_element(bin->energy.begin(), bin->energy.end(), [](const auto& a, const auto& b) {
+          return a.second < b.second;
+        })->first;
+    const double weight = level_db(*bin, loudest) - config_.silence_dbov;
+    weights[loudest] += weight;
+    total += weight;
   }
-  for (const auto& [speaker, count] : loudest_bins) {
-    if (count >= kClearShare * audible) return known_[size_t(speaker)];
+  for (const auto& [speaker, weight] : weights) {
+    if (weight > 0 && weight >= kClearShare * total) return known_[size_t(speaker)];
   }
   return otherwise;
 }

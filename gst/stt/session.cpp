@@ -363,7 +363,7 @@ void Session::emit(Transcript&& transcript, bool live) {
   const size_t limit = transcript.is_final ? kMaxWaiting : kMaxPartialsWaiting;
   if (targets_.empty()) return;
   if (writes_waiting_ >= limit) {
-    if (transcript.is_final) ++writes_lost_;
+    ++writes_lost_;
     return;
   }
   ++writes_waiting_;

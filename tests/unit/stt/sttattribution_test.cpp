@@ -155,6 +155,14 @@ TEST_F(SttAttribution, SpanBelongsToWhoWasLouderForMostOfIt) {
   EXPECT_EQ(attribution_.attribute(5000 * kMs, 6000 * kMs, of(kBob)), of(kBob));
 }
 
+TEST_F(SttAttribution, NoiseInTheSpeakersPausesDoesNotCountMuch) {
+  for (int at = 0; at < 2000; at += 200) {
+    play(at + 100, -20, -50);
+    play(at + 200, -127, -50);
+  }
+  EXPECT_EQ(attribution_.attribute(0, 2000 * kMs, kNobody), of(kAlice));
+}
+
 TEST_F(SttAttribution, NewNameIsTakenOver) {
   detector_says(kAlice, 0);
   play(1000, -20, -127);
