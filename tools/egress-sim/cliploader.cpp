@@ -96,6 +96,31 @@ bool set_wave_rate(const std::string& path, double factor, std::string& error) {
   return true;
 }
 
+// flite takes its default voice, without a word, for one that it does not know.
+bool check_voice(const std::string& voice, std::string& error) {
+  if (voice.find('/') != std::string::npos) return true;  // a voice file
+  g_autoptr(GError) failure = nullptr;
+  g_autofree gchar* output = nullptr;
+  g_autoptr(GSubprocess) flite =
+      g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, &failure, "flite", "-lv", nullptr);
+  if (flite == nullptr ||
+      !g_subprocess_communicate_utf8(flite, nullptr, nullptr, &output, nullptr, &failure)) {
+    error = std::string("cannot start the speech synthesiser: ") + failure->message +
+            "; install the package flite";
+    return false;
+  }
+  const std::string list = output != nullptr ? output : "";
+  const size_t colon = list.find(':');
+  const std::string names = " " + list.substr(colon == std::string::npos ? 0 : colon + 1);
+  for (size_t at = names.find(voice); at != std::string::npos; at = names.find(voice, at + 1)) {
+    const char after = at + voice.size() < names.size() ? names[at + voice.size()] : ' ';
+    if (names[at - 1] == ' ' && g_ascii_isspace(after)) return true;
+  }
+  error = "flite has no voice \"" + voice + "\"; it has:" + names;
+  while (g_ascii_isspace(error.back())) error.pop_back();
+  return false;
+}
+
 }  // namespace
 
 void find_speech(Audio& audio) {
@@ -126,6 +151,7 @@ std::string ClipLoader::synthesise(const Clip& clip, std::string& error) {
   g_autofree gchar* sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, key.c_str(), -1);
   const std::string path = cache_folder_ + "/" + std::string(sum, 32) + ".wav";
   if (g_file_test(path.c_str(), G_FILE_TEST_IS_REGULAR)) return path;
+  if (!check_voice(clip.voice, error)) return {};
   if (g_mkdir_with_parents(cache_folder_.c_str(), 0755) != 0) {
     error = "cannot make the folder " + cache_folder_ + " for synthesised speech; use --cache";
     return {};

@@ -80,6 +80,8 @@ std::string check_options(const Options& o, const Raw& raw) {
   if (raw.times != nullptr && std::string(raw.times) != "sent" &&
       std::string(raw.times) != "spoken")
     return "--times is sent or spoken, not " + std::string(raw.times);
+  if (!o.ca_file.empty() && !g_file_test(o.ca_file.c_str(), G_FILE_TEST_IS_REGULAR))
+    return "--ca: there is no file " + o.ca_file;
   if (o.speed <= 0 || o.copies < 1) return "--speed and --copies must be above 0";
   if (o.rooms < 0 || o.participants < 0 || o.duration_s <= 0)
     return "--rooms, --participants and --duration must be above 0";
