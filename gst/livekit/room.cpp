@@ -257,9 +257,10 @@ void Room::admit(Newcomer newcomer, const SliceTime& slice) {
 
 void Room::step_tracks(const SliceTime& slice) {
   const gint64 now_us = g_get_monotonic_time();
+  const gint64 deadline_us = now_us + gint64(config_.slice / GST_USECOND / 2);
   std::vector<std::unique_ptr<Track>> ended;
   for (std::unique_ptr<Track>& track : tracks_) {
-    if (!track->step(slice, now_us)) ended.push_back(std::move(track));
+    if (!track->step(slice, now_us, deadline_us)) ended.push_back(std::move(track));
   }
   if (ended.empty()) return;
   std::erase(tracks_, nullptr);

@@ -9,7 +9,7 @@
 namespace livekit {
 namespace {
 
-// One read is a slice's worth and more; a backlog takes several, but does not stop the room.
+// One read is 34 slices of 48 kHz stereo; a backlog takes several.
 constexpr size_t kReadBudgetBytes = 64 * 1024;
 constexpr int kReadsPerSlice = 8;
 constexpr GstClockTime kStallTime = GST_SECOND;
@@ -80,7 +80,7 @@ void Track::on_text(std::string_view text) {
   }
 }
 
-void Track::read(const SliceTime& slice, gint64 now_us) {
+void Track::read(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
   bool more = true;
   for (int i = 0; more && i < kReadsPerSlice; ++i) {
     more = false;
@@ -89,6 +89,7 @@ void Track::read(const SliceTime& slice, gint64 now_us) {
       on_connection_over(slice);
       return;
     }
+    if (more && g_get_monotonic_time() >= deadline_us) return;
   }
 }
 
@@ -130,8 +131,8 @@ void Track::watch_for_stall(const SliceTime& slice) {
   }
 }
 
-bool Track::step(const SliceTime& slice, gint64 now_us) {
-  if (connection_) read(slice, now_us);
+bool Track::step(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
+  if (connection_) read(slice, now_us, deadline_us);
   watch_for_stall(slice);
   if (muted_ != muted_told_) {
     muted_told_ = muted_;

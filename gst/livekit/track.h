@@ -34,8 +34,9 @@ class Track final : private MessageHandler {
 
   // Makes the pad and tells the world.
   void start(GstClockTime running_time);
-  // Reads what has arrived and hands on one slice. False when the track is over.
-  bool step(const SliceTime& slice, gint64 now_us);
+  // Reads what has arrived and hands on one slice. False when the track is over. A backlog is read
+  // on until `deadline_us` only, so that it does not hold up the other tracks.
+  bool step(const SliceTime& slice, gint64 now_us, gint64 deadline_us);
   // Ends the track from our side; what it holds is played for `grace` at most.
   void close(const char* reason, GstClockTime deadline);
   // Ends on the spot, without EOS: the element is shutting down.
@@ -54,7 +55,7 @@ class Track final : private MessageHandler {
  private:
   void on_audio(std::span<const uint8_t> piece, bool last) override;
   void on_text(std::string_view text) override;
-  void read(const SliceTime& slice, gint64 now_us);
+  void read(const SliceTime& slice, gint64 now_us, gint64 deadline_us);
   void on_connection_over(const SliceTime& slice);
   void watch_for_stall(const SliceTime& slice);
   void post(const char* event, GstClockTime running_time);

@@ -68,7 +68,7 @@ TEST_F(LivekitWsSrc, TakenPathIsAnError) {
   RoomElement other(clock_);
   EXPECT_NE(room_->play(), GST_STATE_CHANGE_FAILURE);
   EXPECT_EQ(other.play(), GST_STATE_CHANGE_FAILURE);
-  EXPECT_EQ(other.last_error(), "");
+  EXPECT_EQ(other.last_error(), "path taken");
   EXPECT_TRUE(other.has_message("error"));
 }
 

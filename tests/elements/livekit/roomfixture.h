@@ -64,11 +64,10 @@ class RoomElement {
 
   PadSeen seen(const std::string& pad);
   size_t pads();
-  // Element messages "livekit-track" so far, as "event identity"; others by type name.
-  std::vector<std::string> messages();
+  // Has it been posted? "livekit-track" is called "event identity", others by their type's name.
   bool has_message(const std::string& text);
-  std::string last_warning() const { return last_warning_; }
-  std::string last_error() const { return last_error_; }
+  std::string last_warning();
+  std::string last_error();
   GstStructure* stats();  // transfer full
   guint64 stat(const char* field);
 
@@ -77,11 +76,11 @@ class RoomElement {
   static void on_pad_removed(GstElement*, GstPad* pad, gpointer self);
   static GstFlowReturn chain(GstPad* pad, GstObject*, GstBuffer* buffer);
   static gboolean event(GstPad* pad, GstObject*, GstEvent* event);
-  void collect_messages();
+  static GstBusSyncReply on_message(GstBus*, GstMessage* message, gpointer self);
 
   GstElement* element_ = nullptr;
   GstBus* bus_ = nullptr;
-  std::mutex mutex_;  // guards pads_
+  std::mutex mutex_;  // guards all below but answer_ and link_
   std::map<std::string, PadSeen> pads_;
   std::vector<GstPad*> sinks_;
   std::vector<std::string> messages_;
