@@ -34,7 +34,7 @@ async def main(url, scenario, messages):
             await socket.recv()
         except websockets.exceptions.ConnectionClosed:
             pass
-        print("close", socket.close_code)
+        print("close", socket.protocol.close_code)
         return
     digest = hashlib.sha256()
     for i in range(messages):
@@ -48,7 +48,7 @@ async def main(url, scenario, messages):
     pong = await socket.ping(b"ping")  # matches the pong's payload
     await asyncio.wait_for(pong, 10)
     await socket.close(1000, "done")
-    print("sent", digest.hexdigest(), "close", socket.close_code)
+    print("sent", digest.hexdigest(), "close", socket.protocol.close_code)
 
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
