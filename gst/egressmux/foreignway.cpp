@@ -36,8 +36,8 @@ LevelSpan measure(LevelProbe* probe, GstBuffer* buffer, float gain) {
   } else if (!GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
     GstMapInfo map;
     if (gst_buffer_map(buffer, &map, GST_MAP_READ)) {
-      span.level_dbov = level_dbov_f32(reinterpret_cast<const float*>(map.data),
-                                       map.size / sizeof(float));
+      span.level_dbov =
+          level_dbov_f32(reinterpret_cast<const float*>(map.data), map.size / sizeof(float));
       gst_buffer_unmap(buffer, &map);
     }
     span.level_dbov = level_after_gain(span.level_dbov, double(gain));
@@ -177,8 +177,7 @@ GstElement* ForeignWay::make_chain(GstEgressMuxPad* pad, const GstCaps* caps,
     GstElement* filter = gst_bin_get_by_name(GST_BIN(chain), "format");
     g_object_set(filter, "caps", mixer_caps, nullptr);
     gst_object_unref(filter);
-    if (connection->converts)
-      mix_unpositioned_channels(chain, gst_caps_get_structure(caps, 0));
+    if (connection->converts) mix_unpositioned_channels(chain, gst_caps_get_structure(caps, 0));
   } else {
     GST_ELEMENT_ERROR(bin_, CORE, MISSING_PLUGIN,
                       ("An element to read the audio of pad %s is missing; install "

@@ -55,9 +55,9 @@ class ForeignWay {
   GstRoomSum* const sum_element_;
   std::atomic<GstClockTime> latency_{0};
 
-  std::mutex mutex_;  // taken before source_mutex_
-  GstElement* mixer_ = nullptr;                            // mutex_; owned by the bin
-  std::map<GstEgressMuxPad*, Connection> connections_;     // mutex_
+  std::mutex mutex_;                                    // taken before source_mutex_
+  GstElement* mixer_ = nullptr;                         // mutex_; owned by the bin
+  std::map<GstEgressMuxPad*, Connection> connections_;  // mutex_
   // A lock of its own: a latency query may come while connecting makes the mixer ask for one.
   std::mutex source_mutex_;
   GstPad* mixer_source_ = nullptr;  // source_mutex_; a reference

@@ -21,7 +21,8 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 audiotestsrc num-buffers=200 is-live=true ! egressmux name=mux ! audioconvert ! autoaudiosink audiotestsrc num-buffers=200 is-live=true freq=660 ! mux.
+ * gst-launch-1.0 audiotestsrc num-buffers=200 is-live=true ! egressmux name=mux ! audioconvert !
+ * autoaudiosink audiotestsrc num-buffers=200 is-live=true freq=660 ! mux.
  * ]| Mixes two tones.
  * |[
  * gst-launch-1.0 livekitwssrc port=9000 : egressmux ! speakerdetect ! sttsink location=standup.vtt

@@ -81,13 +81,12 @@ static void gst_egress_mux_pad_class_init(GstEgressMuxPadClass* klass) {
   object_class->set_property = gst_egress_mux_pad_set_property;
   object_class->get_property = gst_egress_mux_pad_get_property;
   object_class->finalize = gst_egress_mux_pad_finalize;
-  const auto playing = GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                   GST_PARAM_MUTABLE_PLAYING);
+  const auto playing =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
   g_object_class_install_property(
       object_class, PROP_VOLUME,
       g_param_spec_double("volume", "Volume", "Factor on this input's samples (1 = as it comes)",
-                          0.0, HIGHEST_VOLUME, DEFAULT_VOLUME,
-                          playing));
+                          0.0, HIGHEST_VOLUME, DEFAULT_VOLUME, playing));
   g_object_class_install_property(
       object_class, PROP_MUTE,
       g_param_spec_boolean("mute", "Mute", "Leave this input out of the mix", DEFAULT_MUTE,

@@ -29,10 +29,10 @@ GstStaticPadTemplate source_template = GST_STATIC_PAD_TEMPLATE(
     GST_STATIC_CAPS("audio/x-raw,format={S16LE,F32LE},rate=48000,channels=2,layout=interleaved,"
                     "channel-mask=(bitmask)0x3;"
                     "audio/x-raw,format={S16LE,F32LE},rate=48000,channels=1,layout=interleaved"));
-GstStaticPadTemplate mixer_template =
-    GST_STATIC_PAD_TEMPLATE("mixer", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(
-        "audio/x-raw,format=F32LE,rate=48000,channels=2,layout=interleaved,"
-        "channel-mask=(bitmask)0x3"));
+GstStaticPadTemplate mixer_template = GST_STATIC_PAD_TEMPLATE(
+    "mixer", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS("audio/x-raw,format=F32LE,rate=48000,channels=2,layout=interleaved,"
+                    "channel-mask=(bitmask)0x3"));
 
 GstFlowReturn mixer_chain(GstPad* /*pad*/, GstObject* parent, GstBuffer* buffer) {
   GstRoomSum* self = GST_ROOM_SUM(parent);
@@ -134,8 +134,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
 }
 
 gboolean set_clock(GstElement* element, GstClock* clock) {
-  const gboolean done =
-      GST_ELEMENT_CLASS(gst_room_sum_parent_class)->set_clock(element, clock);
+  const gboolean done = GST_ELEMENT_CLASS(gst_room_sum_parent_class)->set_clock(element, clock);
   GST_ROOM_SUM(element)->sum->kick();
   return done;
 }

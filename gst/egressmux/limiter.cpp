@@ -56,8 +56,8 @@ void Limiter::process(float* samples, size_t frames, int channels) {
   wanted_.resize(blocks);
   nodes_.resize(blocks + 1);
   for (size_t b = 0; b < blocks; ++b)
-    wanted_[b] = wanted_gain(samples + b * block_frames_ * size_t(channels),
-                             length(b) * size_t(channels));
+    wanted_[b] =
+        wanted_gain(samples + b * block_frames_ * size_t(channels), length(b) * size_t(channels));
 
   nodes_[0] = gain_;
   for (size_t b = 0; b < blocks; ++b) {
@@ -68,8 +68,7 @@ void Limiter::process(float* samples, size_t frames, int channels) {
     if (allowed <= rising && allowed < 1.0f) held_frames_ = hold_frames_;
   }
   // Look ahead: start falling before the block that needs it, up to the gain already played.
-  for (size_t b = blocks; b-- > 1;)
-    nodes_[b] = std::min(nodes_[b], nodes_[b + 1] / kFallPerBlock);
+  for (size_t b = blocks; b-- > 1;) nodes_[b] = std::min(nodes_[b], nodes_[b + 1] / kFallPerBlock);
 
   for (size_t b = 0; b < blocks; ++b) {
     float* block = samples + b * block_frames_ * size_t(channels);

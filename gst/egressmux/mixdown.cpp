@@ -170,8 +170,8 @@ bool Mixdown::add_part(AlignedPart* part, int64_t frames, int64_t skip) {
   }
   if (target != 1.0f) part->level_dbov = level_after_gain(part->level_dbov, double(target));
   const TrackText& text = *part->text;
-  tracks_.push_back({text.track.c_str(), text.identity.c_str(), text.name.c_str(),
-                     part->level_dbov, part->muted || target == 0.0f});
+  tracks_.push_back({text.track.c_str(), text.identity.c_str(), text.name.c_str(), part->level_dbov,
+                     part->muted || target == 0.0f});
   return audible;
 }
 

@@ -84,8 +84,8 @@ class MixInput {
   bool resolve_locked();
 
   mutable std::mutex text_mutex_;
-  TrackSources sources_;                        // text_mutex_
-  std::shared_ptr<const TrackText> text_;       // text_mutex_
+  TrackSources sources_;                   // text_mutex_
+  std::shared_ptr<const TrackText> text_;  // text_mutex_
 };
 
 /** A reference to a buffer. */

@@ -27,8 +27,8 @@ GstFlowReturn sink_chain(GstPad* pad, GstObject* /*parent*/, GstBuffer* buffer) 
 GstFlowReturn sink_chain_list(GstPad* pad, GstObject* /*parent*/, GstBufferList* list) {
   GstFlowReturn flow = GST_FLOW_OK;
   for (guint i = 0; i < gst_buffer_list_length(list) && flow == GST_FLOW_OK; ++i)
-    flow = shell_of(pad)->chain(GST_EGRESS_MUX_PAD(pad),
-                                gst_buffer_ref(gst_buffer_list_get(list, i)));
+    flow =
+        shell_of(pad)->chain(GST_EGRESS_MUX_PAD(pad), gst_buffer_ref(gst_buffer_list_get(list, i)));
   gst_buffer_list_unref(list);
   return flow;
 }
@@ -84,7 +84,8 @@ MuxShell::MuxShell(GstBin* bin, GstPadTemplate* src_template) : bin_(bin) {
   gst_object_unref(src_template);
   gst_element_add_pad(GST_ELEMENT(bin), src_pad_);
   // EOS sent to a pipeline reaches its sources: without any track nothing else would end this one.
-  gst_bin_set_suppressed_flags(bin, GstElementFlags(GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK));
+  gst_bin_set_suppressed_flags(bin,
+                               GstElementFlags(GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK));
   GST_OBJECT_FLAG_SET(bin, GST_ELEMENT_FLAG_SOURCE);
 }
 
@@ -245,8 +246,9 @@ GstFlowReturn MuxShell::push_aligned(GstEgressMuxPad* pad, GstBuffer* buffer) {
   if (part.frames == 0) {
     part.gap = true;
     if (GST_BUFFER_DURATION_IS_VALID(buffer))
-      part.frames = MixTimeline(kMixRateHz)
-                        .samples_at(int64_t(std::min(GST_BUFFER_DURATION(buffer), GstClockTime(GST_SECOND))));
+      part.frames =
+          MixTimeline(kMixRateHz)
+              .samples_at(int64_t(std::min(GST_BUFFER_DURATION(buffer), GstClockTime(GST_SECOND))));
   }
   part.input = state.input;
   part.text = state.input->text();
@@ -381,8 +383,7 @@ bool MuxShell::choose_way(GstEgressMuxPad* pad, const GstCaps* caps) {
 
 gboolean MuxShell::take_gap(GstEgressMuxPad* pad, GstEvent* event) {
   PadState& state = pad_state(pad);
-  if (state.way == Way::kMixer)
-    return gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
+  if (state.way == Way::kMixer) return gst_pad_event_default(GST_PAD(pad), GST_OBJECT(bin_), event);
   if (state.way == Way::kAligned) {
     GstBuffer* buffer = gst_buffer_new();
     gst_event_parse_gap(event, &GST_BUFFER_PTS(buffer), &GST_BUFFER_DURATION(buffer));
@@ -563,11 +564,11 @@ GstStructure* MuxShell::make_stats() {
     PadState& state = pad_state(pad);
     const auto text = state.input->text();
     GstStructure* entry = gst_structure_new(
-        "input", "pad", G_TYPE_STRING, GST_PAD_NAME(pad), "way", G_TYPE_STRING,
-        way_name(state.way), "track", G_TYPE_STRING, text->track.c_str(), "identity",
-        G_TYPE_STRING, text->identity.c_str(), "name", G_TYPE_STRING, text->name.c_str(), "volume",
-        G_TYPE_DOUBLE, state.input->volume.load(), "mute", G_TYPE_BOOLEAN,
-        gboolean(state.input->mute), "ended", G_TYPE_BOOLEAN, gboolean(state.ended), nullptr);
+        "input", "pad", G_TYPE_STRING, GST_PAD_NAME(pad), "way", G_TYPE_STRING, way_name(state.way),
+        "track", G_TYPE_STRING, text->track.c_str(), "identity", G_TYPE_STRING,
+        text->identity.c_str(), "name", G_TYPE_STRING, text->name.c_str(), "volume", G_TYPE_DOUBLE,
+        state.input->volume.load(), "mute", G_TYPE_BOOLEAN, gboolean(state.input->mute), "ended",
+        G_TYPE_BOOLEAN, gboolean(state.ended), nullptr);
     sum_->read_locked([&] {
       gst_structure_set(entry, "slices", G_TYPE_UINT64, state.input->slices, "late-slices",
                         G_TYPE_UINT64, state.input->late_slices, "duplicate-slices", G_TYPE_UINT64,

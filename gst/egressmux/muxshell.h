@@ -66,14 +66,14 @@ class MuxShell final : public RoomSumOwner {
   GstRoomSum* sum_element_ = nullptr; /* a reference: pads that go last still call it */
   RoomSum* sum_ = nullptr;
   std::unique_ptr<ForeignWay> foreign_;
-  GstPad* src_pad_ = nullptr;      /* owned by the bin */
+  GstPad* src_pad_ = nullptr; /* owned by the bin */
   std::atomic<GstClockTime> latency_{0};
 
   std::mutex mutex_;
   // All below: mutex_, which is never held while calling out.
-  std::string room_clock_;         /* the clock of the aligned pads */
+  std::string room_clock_; /* the clock of the aligned pads */
   unsigned aligned_pads_ = 0;
-  bool room_seen_ = false;         /* a pad of a room has been here: tracks ending do not end it */
+  bool room_seen_ = false; /* a pad of a room has been here: tracks ending do not end it */
   unsigned next_pad_ = 0;
   GstElement* converter_ = nullptr; /* owned by the bin */
   GstClockTime reported_latency_ = GST_CLOCK_TIME_NONE;

@@ -24,11 +24,10 @@ constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
 constexpr GstClockTime kStartUpTime = GST_SECOND;
 
 GstCaps* make_caps(OutputFormat output) {
-  GstCaps* caps = gst_caps_new_simple(
-      "audio/x-raw", "format", G_TYPE_STRING,
-      output.format == SampleFormat::kS16 ? "S16LE" : "F32LE", "layout", G_TYPE_STRING,
-      "interleaved", "rate", G_TYPE_INT, kMixRateHz, "channels", G_TYPE_INT, output.channels,
-      nullptr);
+  GstCaps* caps = gst_caps_new_simple("audio/x-raw", "format", G_TYPE_STRING,
+                                      output.format == SampleFormat::kS16 ? "S16LE" : "F32LE",
+                                      "layout", G_TYPE_STRING, "interleaved", "rate", G_TYPE_INT,
+                                      kMixRateHz, "channels", G_TYPE_INT, output.channels, nullptr);
   if (output.channels == 2)
     gst_caps_set_simple(caps, "channel-mask", GST_TYPE_BITMASK, guint64(0x3), nullptr);
   return caps;
@@ -106,7 +105,8 @@ bool RoomSum::clocked() const {
 
 bool RoomSum::work_pending() const {
   if (eos_sent_) return false;
-  return eos_wanted_ || !queued_events_.empty() || (end_when_drained_ && !mixdown_.mixer_active()) ||
+  return eos_wanted_ || !queued_events_.empty() ||
+         (end_when_drained_ && !mixdown_.mixer_active()) ||
          (!clocked() && mixdown_.head_complete());
 }
 
@@ -124,7 +124,8 @@ void RoomSum::run_clock() {
     GstClock* clock = playing_ ? gst_element_get_clock(element_) : nullptr;
     if (clock) start_timeline();
     const auto deadline = next_deadline();
-    if (!clock || !deadline || last_flow_ == GST_FLOW_EOS || last_flow_ <= GST_FLOW_NOT_NEGOTIATED) {
+    if (!clock || !deadline || last_flow_ == GST_FLOW_EOS ||
+        last_flow_ <= GST_FLOW_NOT_NEGOTIATED) {
       if (clock) gst_object_unref(clock);
       wake_.wait(lock);
       continue;
@@ -374,9 +375,8 @@ void RoomSum::note_late(GstClockTime slice_end) {
   late_in_a_row_ = 0;
   GstClockTime now = 0;
   if (!now_running(&now) || now <= slice_end) return;
-  const GstClockTime needed =
-      std::min(now - slice_end + mixdown_.timeline().time_at(mixdown_.slice_frames()),
-               kLongestLearnedDelay);
+  const GstClockTime needed = std::min(
+      now - slice_end + mixdown_.timeline().time_at(mixdown_.slice_frames()), kLongestLearnedDelay);
   if (needed <= std::max(delay_, learned_delay_)) return;
   learned_delay_ = needed;
   GST_WARNING_OBJECT(element_, "the room is late; the mix now waits %" GST_TIME_FORMAT,
@@ -498,17 +498,17 @@ void RoomSum::fill_stats(GstStructure* stats) {
   const MixCounters& counters = mixdown_.counters();
   const Limiter& limiter = mixdown_.limiter();
   gst_structure_set(
-      stats, "mode", G_TYPE_STRING, clocked() ? "clocked" : "synchronous", "slices",
-      G_TYPE_UINT64, counters.slices, "gap-slices", G_TYPE_UINT64, counters.gap_slices,
-      "incomplete-slices", G_TYPE_UINT64, counters.incomplete_slices, "dropped-late",
-      G_TYPE_UINT64, counters.dropped_late, "duplicate-slices", G_TYPE_UINT64,
-      counters.duplicate_slices, "filled-samples", G_TYPE_UINT64, counters.filled_samples,
-      "trimmed-samples", G_TYPE_UINT64, counters.trimmed_samples, "skipped-samples", G_TYPE_UINT64,
-      counters.skipped_samples, "mixer-late-samples", G_TYPE_UINT64, counters.mixer_late_samples,
-      "room-stalls", G_TYPE_UINT64, stalls_, "limited-slices", G_TYPE_UINT64,
-      limiter.limited_slices(), "limiter-gain", G_TYPE_DOUBLE, double(limiter.gain()),
-      "limiter-lowest-gain", G_TYPE_DOUBLE, double(limiter.lowest_gain()), "delay",
-      G_TYPE_UINT64, guint64(std::max(delay_, learned_delay_)), nullptr);
+      stats, "mode", G_TYPE_STRING, clocked() ? "clocked" : "synchronous", "slices", G_TYPE_UINT64,
+      counters.slices, "gap-slices", G_TYPE_UINT64, counters.gap_slices, "incomplete-slices",
+      G_TYPE_UINT64, counters.incomplete_slices, "dropped-late", G_TYPE_UINT64,
+      counters.dropped_late, "duplicate-slices", G_TYPE_UINT64, counters.duplicate_slices,
+      "filled-samples", G_TYPE_UINT64, counters.filled_samples, "trimmed-samples", G_TYPE_UINT64,
+      counters.trimmed_samples, "skipped-samples", G_TYPE_UINT64, counters.skipped_samples,
+      "mixer-late-samples", G_TYPE_UINT64, counters.mixer_late_samples, "room-stalls",
+      G_TYPE_UINT64, stalls_, "limited-slices", G_TYPE_UINT64, limiter.limited_slices(),
+      "limiter-gain", G_TYPE_DOUBLE, double(limiter.gain()), "limiter-lowest-gain", G_TYPE_DOUBLE,
+      double(limiter.lowest_gain()), "delay", G_TYPE_UINT64,
+      guint64(std::max(delay_, learned_delay_)), nullptr);
 }
 
 }  // namespace egressmux

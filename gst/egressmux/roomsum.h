@@ -104,10 +104,10 @@ class RoomSum {
   RoomSumOwner* const owner_;
 
   std::mutex output_mutex_;
-  bool negotiated_ = false;       // output_mutex_
-  bool events_sent_ = false;      // output_mutex_: stream-start and segment
-  bool failure_posted_ = false;   // output_mutex_
-  GstCaps* caps_ = nullptr;       // output_mutex_
+  bool negotiated_ = false;      // output_mutex_
+  bool events_sent_ = false;     // output_mutex_: stream-start and segment
+  bool failure_posted_ = false;  // output_mutex_
+  GstCaps* caps_ = nullptr;      // output_mutex_
 
   std::mutex mutex_;
   // All below: mutex_.

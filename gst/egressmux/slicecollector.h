@@ -78,8 +78,7 @@ class SliceCollector {
   bool empty() const { return slices_.empty(); }
   const Slice& head() const { return slices_.front(); }
   bool head_complete() const {
-    return !slices_.empty() &&
-           (slices_.front().closed || open_delivered_ >= members_.size());
+    return !slices_.empty() && (slices_.front().closed || open_delivered_ >= members_.size());
   }
   /** Takes the oldest slice, complete or not. */
   Slice take() {

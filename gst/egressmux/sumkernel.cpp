@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace egressmux {
 
@@ -74,13 +75,28 @@ void apply_gain_f32(float* samples, size_t frames, int channels, GainRamp gain) 
 }
 
 Range find_range(const float* samples, size_t count) {
-  float lowest = 0.0f;
-  float highest = 0.0f;
-  for (size_t i = 0; i < count; ++i) {
-    lowest = samples[i] < lowest ? samples[i] : lowest;
-    highest = samples[i] > highest ? samples[i] : highest;
+  // Lanes by hand: the order in which samples are compared matters to the compiler, not to us.
+  using Lanes = float __attribute__((vector_size(16)));
+  constexpr size_t kLanes = sizeof(Lanes) / sizeof(float);
+  Lanes low = {};
+  Lanes high = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Lanes now;
+    std::memcpy(&now, samples + i, sizeof now);
+    low = now < low ? now : low;
+    high = now > high ? now : high;
   }
-  return {lowest, highest};
+  Range range;
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    range.lowest = std::min(range.lowest, low[lane]);
+    range.highest = std::max(range.highest, high[lane]);
+  }
+  for (; i < count; ++i) {
+    range.lowest = std::min(range.lowest, samples[i]);
+    range.highest = std::max(range.highest, samples[i]);
+  }
+  return range;
 }
 
 void fold_to_mono(float* mix, size_t frames) {

@@ -30,7 +30,8 @@ class Mixer : public ::testing::Test {
     GError* error = nullptr;
     const std::string line =
         "egressmux name=mux ! audio/x-raw,format=S16LE,rate=48000,channels=2 ! appsink "
-        "name=sink sync=false " + inputs;
+        "name=sink sync=false " +
+        inputs;
     pipeline_ = gst_parse_launch(line.c_str(), &error);
     ASSERT_EQ(error, nullptr) << error->message;
     mux_ = gst_bin_get_by_name(GST_BIN(pipeline_), "mux");
@@ -90,8 +91,8 @@ class Mixer : public ::testing::Test {
   void run_room(RoomPad* pad, std::atomic<bool>* stop, Each each) {
     GstClock* clock = gst_pipeline_get_clock(GST_PIPELINE(pipeline_));
     for (GstClockTime k = running_time() / kSlice + 1; !*stop; ++k) {
-      GstClockID id = gst_clock_new_single_shot_id(
-          clock, gst_element_get_base_time(mux_) + (k + 1) * kSlice);
+      GstClockID id =
+          gst_clock_new_single_shot_id(clock, gst_element_get_base_time(mux_) + (k + 1) * kSlice);
       gst_clock_id_wait(id, nullptr);
       gst_clock_id_unref(id);
       each(pad, k);
@@ -111,8 +112,9 @@ bool is_loud(const Mixed& mixed) {
 }
 
 TEST_F(Mixer, FilesEndTheMix) {
-  start("audiotestsrc wave=square num-buffers=20 samplesperbuffer=480 volume=0.25 ! "
-        "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.");
+  start(
+      "audiotestsrc wave=square num-buffers=20 samplesperbuffer=480 volume=0.25 ! "
+      "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.");
   Mixed first = pull_until(is_loud);
   EXPECT_EQ(first.pts, 0u) << "nothing of the beginning is lost";
   EXPECT_EQ(ways(), Names{"mixer"});
@@ -124,16 +126,18 @@ TEST_F(Mixer, FilesEndTheMix) {
 }
 
 TEST_F(Mixer, TwoFilesEndTogether) {
-  start("audiotestsrc num-buffers=5 ! mux. audiotestsrc num-buffers=10 samplesperbuffer=480 ! "
-        "audio/x-raw,rate=16000 ! mux.");
+  start(
+      "audiotestsrc num-buffers=5 ! mux. audiotestsrc num-buffers=10 samplesperbuffer=480 ! "
+      "audio/x-raw,rate=16000 ! mux.");
   while (!pull().samples.empty()) {
   }
   EXPECT_TRUE(ended());
 }
 
 TEST_F(Mixer, SamplesOfOneInputAreExactWhenNothingIsConverted) {
-  start("audiotestsrc is-live=true wave=square volume=0.5 samplesperbuffer=480 num-buffers=30 ! "
-        "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.");
+  start(
+      "audiotestsrc is-live=true wave=square volume=0.5 samplesperbuffer=480 num-buffers=30 ! "
+      "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.");
   pull_until(is_loud);
   pull();
   const Mixed mixed = pull();
@@ -169,8 +173,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Format{"audio/x-raw,rate=48000 ! opusenc frame-size=20"}));
 
 TEST_F(Mixer, RoomAndForeignAreSummedAtTheirTimes) {
-  start("audiotestsrc is-live=true wave=square volume=0.25 samplesperbuffer=480 ! "
-        "audio/x-raw,format=S16LE,rate=48000,channels=2 ! identity name=music ! mux.");
+  start(
+      "audiotestsrc is-live=true wave=square volume=0.25 samplesperbuffer=480 ! "
+      "audio/x-raw,format=S16LE,rate=48000,channels=2 ! identity name=music ! mux.");
   pull_until(is_loud);
   std::atomic<bool> stop = false;
   RoomPad alice(mux_, "alice");
@@ -196,11 +201,12 @@ TEST_F(Mixer, RoomAndForeignAreSummedAtTheirTimes) {
 }
 
 TEST_F(Mixer, StalledForeignInputStallsNobody) {
-  start("audiotestsrc is-live=true num-buffers=10 samplesperbuffer=480 ! "
-        "audio/x-raw,rate=48000 ! identity eos-after=-1 ! mux. "
-        "appsrc name=dead is-live=true format=time "
-        "caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! mux. "
-        "appsrc name=silent is-live=true format=time ! mux.");
+  start(
+      "audiotestsrc is-live=true num-buffers=10 samplesperbuffer=480 ! "
+      "audio/x-raw,rate=48000 ! identity eos-after=-1 ! mux. "
+      "appsrc name=dead is-live=true format=time "
+      "caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! mux. "
+      "appsrc name=silent is-live=true format=time ! mux.");
   GstElement* dead = gst_bin_get_by_name(GST_BIN(pipeline_), "dead");
   GstBuffer* buffer = gst_buffer_new_allocate(nullptr, 1920, nullptr);
   gst_buffer_memset(buffer, 0, 0x11, 1920);
@@ -219,8 +225,9 @@ TEST_F(Mixer, StalledForeignInputStallsNobody) {
 }
 
 TEST_F(Mixer, VolumeAndIdentityOfForeignInputs) {
-  start("audiotestsrc is-live=true wave=square volume=0.5 samplesperbuffer=480 ! "
-        "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.sink_0");
+  start(
+      "audiotestsrc is-live=true wave=square volume=0.5 samplesperbuffer=480 ! "
+      "audio/x-raw,format=S16LE,rate=48000,channels=2 ! mux.sink_0");
   Mixed mixed = pull_until(is_loud);
   ASSERT_EQ(mixed.identities, Names{"sink_0"});
   EXPECT_NEAR(mixed.levels[0], -6.02, 0.05);
@@ -276,8 +283,8 @@ TEST_F(Mixer, NewCapsTakeANewWayAndBack) {
     run_room(&alice, &stop, [&](RoomPad* pad, GstClockTime k) {
       if (phase == 1) {
         phase = 2;
-        EXPECT_TRUE(pad->set_caps(
-            "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved"));
+        EXPECT_TRUE(
+            pad->set_caps("audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved"));
       }
       const size_t count = phase == 0 ? 160 : 960;
       EXPECT_EQ(gst_pad_push(pad->pad(), pad->buffer(k * kSlice, 4000, count)), GST_FLOW_OK);
@@ -304,8 +311,7 @@ TEST_F(Mixer, ForeignPadsComeAndGoWhileARoomPlays) {
   std::thread guests([&] {
     for (int i = 0; i < 12; ++i) {
       GstElement* source = gst_parse_bin_from_description(
-          "audiotestsrc is-live=true samplesperbuffer=441 ! audio/x-raw,rate=44100", TRUE,
-          nullptr);
+          "audiotestsrc is-live=true samplesperbuffer=441 ! audio/x-raw,rate=44100", TRUE, nullptr);
       gst_bin_add(GST_BIN(pipeline_), source);
       GstPad* sink = gst_element_request_pad_simple(mux_, "sink_%u");
       GstPad* src = gst_element_get_static_pad(source, "src");
@@ -333,8 +339,9 @@ TEST_F(Mixer, ForeignPadsComeAndGoWhileARoomPlays) {
 }
 
 TEST_F(Mixer, FlushAndSegmentOnAForeignPad) {
-  start("appsrc name=feed is-live=true format=time "
-        "caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! mux.");
+  start(
+      "appsrc name=feed is-live=true format=time "
+      "caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! mux.");
   GstElement* feed = gst_bin_get_by_name(GST_BIN(pipeline_), "feed");
   GstPad* src = gst_element_get_static_pad(feed, "src");
   GstPad* sink = gst_pad_get_peer(src);

@@ -260,11 +260,12 @@ TEST_F(Time, UpstreamEventsReachTheTracks) {
   RoomPad alice(mux_, "alice");
   static int received = 0;
   received = 0;
-  gst_pad_set_event_function(alice.pad(), +[](GstPad*, GstObject*, GstEvent* event) -> gboolean {
-    received += GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_UPSTREAM;
-    gst_event_unref(event);
-    return TRUE;
-  });
+  gst_pad_set_event_function(
+      alice.pad(), +[](GstPad*, GstObject*, GstEvent* event) -> gboolean {
+        received += GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_UPSTREAM;
+        gst_event_unref(event);
+        return TRUE;
+      });
   EXPECT_TRUE(gst_harness_push_upstream_event(
       harness_, gst_event_new_custom(GST_EVENT_CUSTOM_UPSTREAM, gst_structure_new_empty("up"))));
   EXPECT_EQ(received, 1);

@@ -49,8 +49,9 @@ inline Mixed read_buffer(GstBuffer* buffer) {
 class RoomPad {
  public:
   RoomPad(GstElement* mux, const char* identity, const char* room = "room",
-          const char* caps = "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,"
-                             "channel-mask=(bitmask)0x3",
+          const char* caps =
+              "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,"
+              "channel-mask=(bitmask)0x3",
           bool clocked = true)
       : identity_(identity), room_(room), caps_(caps), clocked_(clocked) {
     pad_ = gst_pad_new(identity, GST_PAD_SRC);

@@ -19,8 +19,8 @@ constexpr size_t kSlice = 480;
 using Floats = std::vector<float>;
 
 float sine(double frequency, double amplitude, size_t frame, double phase = 0.0) {
-  return float(amplitude * std::sin(2.0 * std::numbers::pi * frequency * double(frame) / kRate +
-                                    phase));
+  return float(amplitude *
+               std::sin(2.0 * std::numbers::pi * frequency * double(frame) / kRate + phase));
 }
 
 Floats run_in_slices(Limiter* limiter, Floats samples) {

@@ -46,10 +46,13 @@ class MixdownTest : public ::testing::Test {
 
   Output next() {
     GstBuffer* buffer = mixdown_.compose_next(true);
-    Output output{GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer),
+    Output output{GST_BUFFER_PTS(buffer),
+                  GST_BUFFER_DURATION(buffer),
                   bool(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)),
                   bool(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT)),
-                  {}, {}, {}};
+                  {},
+                  {},
+                  {}};
     output.samples.resize(gst_buffer_get_size(buffer) / sizeof(int16_t));
     gst_buffer_extract(buffer, 0, output.samples.data(), gst_buffer_get_size(buffer));
     for (gint i = 0; i < room_audio_buffer_get_n_tracks(buffer); ++i) {

@@ -78,7 +78,8 @@ TEST(SumKernel, ManyFullScaleTalkersStayExact) {
 
 TEST(SumKernel, EveryShortSurvivesTheRoundTrip) {
   std::vector<int16_t> input(65536 * 2);
-  for (int i = 0; i < 65536; ++i) input[size_t(2 * i)] = input[size_t(2 * i + 1)] = int16_t(i - 32768);
+  for (int i = 0; i < 65536; ++i)
+    input[size_t(2 * i)] = input[size_t(2 * i + 1)] = int16_t(i - 32768);
   Floats mix(input.size(), 0.0f);
   add_s16(mix.data(), input.data(), 65536, 2, {});
   std::vector<int16_t> output(input.size());
