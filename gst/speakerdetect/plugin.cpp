@@ -9,4 +9,4 @@ static gboolean plugin_init(GstPlugin* plugin) {
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, speakerdetect,
                   "Tells who speaks in a LiveKit room", plugin_init, PACKAGE_VERSION, "LGPL",
-                  "gst-plugins-egress", "https://gstreamer.freedesktop.org")
+                  "gst-plugins-egress", "gst-plugins-egress")
