@@ -148,6 +148,7 @@ class StreamTranscriber final : public Transcriber {
   // With mutex_.
   void handle(SegmentEvent& event);
   void close_part(SegmentEvent& event);
+  void note_pushed(int64_t pushed_ns);
   void add_silence(int64_t time_ns, int64_t duration_ns);
   void request_segmenting();
   void request_decoding();
@@ -197,6 +198,7 @@ class StreamTranscriber final : public Transcriber {
   bool is_delivering_ = false;  // whoever set it calls them, without mutex_, in order
   std::optional<Clock::time_point> first_push_;
   int64_t pushed_ns_ = 0;
+  bool is_live_ = true;
   TranscriberStats stats_;
 };
 

@@ -86,10 +86,10 @@ class FakeModel : public Model {
   const Capabilities capabilities_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  mutable int allowed_ = 1'000'000;    // guarded by mutex_
-  mutable std::vector<Call> calls_;    // guarded by mutex_
-  std::string text_ = "auto";          // guarded by mutex_
-  std::vector<Word> words_;            // guarded by mutex_
+  mutable int allowed_ = 1'000'000;  // guarded by mutex_
+  mutable std::vector<Call> calls_;  // guarded by mutex_
+  std::string text_ = "auto";        // guarded by mutex_
+  std::vector<Word> words_;          // guarded by mutex_
 };
 
 // Loud windows are speech.

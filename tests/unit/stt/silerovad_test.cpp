@@ -72,10 +72,9 @@ std::vector<float> made_up_voice(size_t windows) {
 }
 
 TEST_F(SileroVadTest, GivesTheNumbersOfTheOnnxFile) {
-  const float expected[] = {0.2352F, 0.1121F, 0.0353F, 0.0178F, 0.0337F, 0.0736F,
-                            0.1018F, 0.0207F, 0.1058F, 0.0250F, 0.0073F, 0.0044F,
-                            0.0167F, 0.0412F, 0.0290F, 0.0050F, 0.0054F, 0.0027F,
-                            0.0019F, 0.0089F, 0.0128F, 0.0243F, 0.0403F, 0.0055F};
+  const float expected[] = {0.2352F, 0.1121F, 0.0353F, 0.0178F, 0.0337F, 0.0736F, 0.1018F, 0.0207F,
+                            0.1058F, 0.0250F, 0.0073F, 0.0044F, 0.0167F, 0.0412F, 0.0290F, 0.0050F,
+                            0.0054F, 0.0027F, 0.0019F, 0.0089F, 0.0128F, 0.0243F, 0.0403F, 0.0055F};
   const std::vector<float> samples = made_up_voice(24);
   SileroVad vad(weights_);
   for (int round = 0; round < 2; round++) {

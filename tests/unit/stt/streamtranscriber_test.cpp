@@ -157,6 +157,62 @@ TEST_F(StreamTranscriberTest, SpeculationIsNoFinalWhenSpeechGoesOn) {
   EXPECT_EQ(stats.speculations_used, 1u);
 }
 
+TEST_F(StreamTranscriberTest, PartsOfALongUtteranceAreOneResult) {
+  config_.partials = false;
+  large_->tell_words();
+  start();
+  feed(run(130, 'S') + run(8, '.') + run(20, 'S') + run(13, '.'));
+  drain();
+  EXPECT_EQ(log_.texts(), (Texts{"1f136 f34"}));
+  const Result result = log_.results()[0];
+  EXPECT_EQ(result.start_ns, 0);
+  EXPECT_EQ(result.end_ns, 158 * kWindowNs);
+  ASSERT_EQ(result.words.size(), 2u);
+  EXPECT_EQ(result.words[1].start_ns, 130 * kWindowNs + 100'000'000);
+  EXPECT_EQ(large_->calls().size(), 2u);
+}
+
+TEST_F(StreamTranscriberTest, PartialsGoOnWhileAPartIsDecoded) {
+  config_.partial_interval_ms = 640;
+  start(2, true);
+  large_->hold();
+  feed(run(120, 'S'));
+  feed(run(10, 'S') + run(8, '.'));
+  large_->wait_for_calls(1);  // ahead; it will be the first part
+  const size_t before = log_.results().size();
+  feed(run(20, 'S'));
+  log_.wait_for(before + 1);
+  const Result shown = log_.results().back();
+  EXPECT_EQ(shown.model, "small");
+  EXPECT_EQ(shown.text.substr(0, 1), "p");  // what the small model said of the first part
+  EXPECT_NE(shown.text.find(' '), std::string::npos);
+  large_->release();
+  feed(run(13, '.'));
+  drain();
+  EXPECT_EQ(log_.results().back().text, "f136 f34");
+  EXPECT_TRUE(log_.results().back().is_final);
+}
+
+TEST_F(StreamTranscriberTest, PartialsWaitForTheFinalBeforeThem) {
+  start(2, true);
+  large_->hold();
+  feed(run(20, 'S') + run(13, '.'));
+  large_->wait_for_calls(1);
+  feed(run(16, 'S'));
+  small_->wait_for_calls(2);
+  feed(run(16, 'S'));
+  small_->wait_for_calls(3);
+  const auto before = log_.results();
+  for (const Result& result : before) EXPECT_EQ(result.utterance, 1u);
+  large_->release();
+  log_.wait_for(before.size() + 2);
+  const auto after = log_.results();
+  EXPECT_TRUE(after[before.size()].is_final);
+  EXPECT_EQ(after[before.size()].utterance, 1u);
+  EXPECT_EQ(after[before.size() + 1].utterance, 2u);
+  EXPECT_FALSE(after[before.size() + 1].is_final);
+}
+
 TEST_F(StreamTranscriberTest, LatePartialsAreDroppedAndFinalsAreNot) {
   large_->hold();
   start();
@@ -215,10 +271,10 @@ TEST_F(StreamTranscriberTest, QueueLimitLosesTheOldestAndSaysSo) {
   const TranscriberStats late = transcriber_->stats();
   EXPECT_LE(late.queued_ns, 2'000'000'000 + kWindowNs * 40);
   EXPECT_EQ(late.finals_dropped, 2u);
-  EXPECT_EQ(late.lost_ns, (33 + 34) * kWindowNs);  // with pre-roll (7) and post-roll (6)
+  EXPECT_EQ(late.lost_ns, (36 + 37) * kWindowNs);  // with pre-roll (10) and post-roll (6)
   large_->release();
   drain();
-  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1f35", "1f36"}));
+  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1f38", "1f39"}));
   EXPECT_EQ(transcriber_->stats().queued_ns, 0);
 }
 
@@ -234,11 +290,11 @@ TEST_F(StreamTranscriberTest, LostFinalIsWhatItsPartialsSaid) {
   for (int i = 0; i < 2; i++) feed(run(20, 'S') + run(13, '.'));
   large_->release();
   drain();
-  EXPECT_EQ(log_.texts(), (Texts{"0f16", "1f16", "1f33"}));
+  EXPECT_EQ(log_.texts(), (Texts{"0f16", "1f16", "1f36", "1f36"}));
   EXPECT_EQ(log_.results()[1].utterance, 1u);
   EXPECT_EQ(log_.results()[1].revision, 1u);
   EXPECT_EQ(log_.results()[1].end_ns, 32 * kWindowNs);
-  EXPECT_EQ(transcriber_->stats().finals_dropped, 2u);
+  EXPECT_EQ(transcriber_->stats().finals_dropped, 1u);
 }
 
 TEST_F(StreamTranscriberTest, FinalsFallBackToTheSmallModelWhenTheLargeOneIsLate) {
@@ -252,7 +308,7 @@ TEST_F(StreamTranscriberTest, FinalsFallBackToTheSmallModelWhenTheLargeOneIsLate
   feed(run(20, 'S') + run(13, '.'));
   large_->release();
   drain();
-  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1p33", "1f33"}));
+  EXPECT_EQ(log_.texts(), (Texts{"1f26", "1p36", "1f36"}));
   EXPECT_EQ(log_.results()[1].model, "small");
   EXPECT_EQ(transcriber_->stats().finals_by_fallback, 1u);
 }
@@ -285,7 +341,7 @@ TEST_F(StreamTranscriberTest, EmptyTextIsNoResultButTakesPartialsBack) {
   large_->say("");
   feed(run(13, '.'));
   drain();
-  EXPECT_EQ(log_.texts(), (Texts{"0f26", "1"}));
+  EXPECT_EQ(log_.texts(), (Texts{"0f16", "1"}));
 }
 
 TEST_F(StreamTranscriberTest, InventedTextIsCut) {

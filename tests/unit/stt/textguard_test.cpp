@@ -21,9 +21,9 @@ TEST(TextGuard, WhatIsSaidStays) {
 
 TEST(TextGuard, LoopsAreCutToOneRound) {
   EXPECT_EQ(plausible_text("So you you you you you you", 10 * kSecondNs), "So you");
-  EXPECT_EQ(plausible_text("And then. Thank you. Thank you, thank you thank you. Good.",
-                           10 * kSecondNs),
-            "And then. Thank you. Good.");
+  EXPECT_EQ(
+      plausible_text("And then. Thank you. Thank you, thank you thank you. Good.", 10 * kSecondNs),
+      "And then. Thank you. Good.");
   std::string loop = "We start";
   for (int i = 0; i < 40; i++) loop += " it was the worst of times,";
   EXPECT_EQ(plausible_text(loop, 10 * kSecondNs), "We start it was the worst of times,");

@@ -93,8 +93,8 @@ TEST_F(WorkerPoolTest, MostUrgentFirstThenOldest) {
   old->want(Urgency::final, 3);
   release();
   served.wait();
-  EXPECT_EQ(log_, (TestClient::Log{"blocker", "old final", "young final", "speculative",
-                                   "partial"}));
+  EXPECT_EQ(log_,
+            (TestClient::Log{"blocker", "old final", "young final", "speculative", "partial"}));
 }
 
 TEST_F(WorkerPoolTest, OneStreamWithALongBacklogDoesNotHoldUpTheOthers) {
