@@ -34,7 +34,7 @@ struct PadPrivate {
   bool liveness_known = false;
   bool live = false;
   std::weak_ptr<stt::SpeechInput> ended;  // the input whose stream has ended
-  int64_t next_ns = 0;                      // running time after the last buffer
+  int64_t next_ns = 0;                    // running time after the last buffer
 };
 
 }  // namespace

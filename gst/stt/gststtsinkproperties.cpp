@@ -257,11 +257,11 @@ GstStructure* to_structure(const SessionStats& stats) {
       guint64(stats.speech.partials_dropped), "finals", G_TYPE_UINT64, guint64(stats.speech.finals),
       "finals-dropped", G_TYPE_UINT64, guint64(stats.speech.finals_dropped), "lost", G_TYPE_UINT64,
       guint64(stats.speech.lost_ns), "queued", G_TYPE_UINT64, guint64(stats.speech.queued_ns),
-      "finals-by-fallback", G_TYPE_UINT64,
-      guint64(stats.speech.finals_by_fallback), "speculations", G_TYPE_UINT64,
-      guint64(stats.speech.speculations), "speculations-used", G_TYPE_UINT64,
-      guint64(stats.speech.speculations_used), "write-failures", G_TYPE_UINT64, guint64(stats.write_failures), "writes-lost", G_TYPE_UINT64,
-      guint64(stats.writes_lost), nullptr);
+      "finals-by-fallback", G_TYPE_UINT64, guint64(stats.speech.finals_by_fallback), "speculations",
+      G_TYPE_UINT64, guint64(stats.speech.speculations), "speculations-used", G_TYPE_UINT64,
+      guint64(stats.speech.speculations_used), "write-failures", G_TYPE_UINT64,
+      guint64(stats.write_failures), "writes-lost", G_TYPE_UINT64, guint64(stats.writes_lost),
+      nullptr);
 }
 
 }  // namespace stt

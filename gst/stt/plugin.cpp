@@ -14,4 +14,4 @@ static gboolean plugin_init(GstPlugin* plugin) {
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, stt,
                   "Live transcripts with names from a room's audio", plugin_init, PACKAGE_VERSION,
-                  "LGPL", "gst-plugins-egress", "https://github.com/livekit/egress")
+                  "LGPL", "gst-plugins-egress", "https://livekit.io")

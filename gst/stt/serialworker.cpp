@@ -64,7 +64,8 @@ void SerialWorker::run() {
     } else if (later_.empty()) {
       changed_.wait(guard);
     } else {
-      changed_.wait_until(guard, later_.begin()->first);
+      const auto next = later_.begin()->first;  // stop() may clear what it points to
+      changed_.wait_until(guard, next);
     }
   }
 }
