@@ -3,8 +3,6 @@
 
 #include <glib.h>
 
-#include <regex>
-
 namespace egresssim {
 namespace {
 
@@ -200,16 +198,20 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
 }
 
 bool parse_speak(const std::string& text, std::string& identity, Clip& clip, std::string& error) {
-  static const std::regex form(R"(([^=]+)=(.+?)@([0-9]+(?:\.[0-9]+)?)(?::([^]*))?)");
-  std::smatch parts;
-  if (!std::regex_match(text, parts, form)) {
+  g_autoptr(GRegex) form = g_regex_new(R"(^([^=]+)=(.+?)@([0-9]+(?:\.[0-9]+)?)(?::(.*))?$)",
+                                       G_REGEX_DOTALL, GRegexMatchFlags(0), nullptr);
+  g_autoptr(GMatchInfo) parts = nullptr;
+  if (!g_regex_match(form, text.c_str(), GRegexMatchFlags(0), &parts)) {
     error = "--speak " + text +
-            ": not of the form IDENTITY=FILE@SECOND or "
-            "IDENTITY=voice:NAME@SECOND:TEXT";
+            ": not of the form IDENTITY=FILE@SECOND or IDENTITY=voice:NAME@SECOND:TEXT";
     return false;
   }
-  identity = parts[1];
-  const std::string source = parts[2];
+  const auto part = [&](int number) {
+    g_autofree gchar* value = g_match_info_fetch(parts, number);
+    return std::string(value != nullptr ? value : "");
+  };
+  identity = part(1);
+  const std::string source = part(2);
   clip = Clip{};
   if (source.rfind("voice:", 0) == 0) {
     clip.voice = source.substr(6);
@@ -217,8 +219,8 @@ bool parse_speak(const std::string& text, std::string& identity, Clip& clip, std
     clip.file = source;
   }
   clip.pitch = 1;
-  clip.at_s = g_ascii_strtod(parts[3].str().c_str(), nullptr);
-  clip.text = parts[4];
+  clip.at_s = g_ascii_strtod(part(3).c_str(), nullptr);
+  clip.text = part(4);
   return true;
 }
 
