@@ -536,7 +536,7 @@ TEST_F(LivekitWsSrc, AThousandComeAndGo) {
     for (auto& peer : crowd) {
       peer->close(round % 2 ? ConnectionState::kLost : ConnectionState::kClosedByPeer);
     }
-    tick(4);
+    for (int i = 0; i < 100 && room_->stat("callers-removed") < guint64(round + 1) * 20; ++i) tick();
     for (auto& peer : crowd) EXPECT_TRUE(peer->released());
   }
   EXPECT_EQ(room_->stat("callers-added"), 1000u);
@@ -552,10 +552,10 @@ TEST_F(LivekitWsSrc, FiftyTracksAtOnce) {
   for (int i = 0; i < 60; ++i) {
     peers.push_back(call("p" + std::to_string(i), "TR_" + std::to_string(i)));
   }
-  tick(10);
+  tick(70);  // one a slice at least is let in
   EXPECT_EQ(room_->pads(), 60u);
   for (int i = 0; i < 60; ++i) {
-    EXPECT_EQ(room_->seen("src_" + std::to_string(i)).buffers.back().pts, 90 * kMs);
+    EXPECT_EQ(room_->seen("src_" + std::to_string(i)).buffers.back().pts, 690 * kMs);
   }
 }
 
