@@ -23,6 +23,7 @@ namespace {
 constexpr size_t kMaxPending = 1024;
 constexpr int kAcceptsPerTurn = 64;
 constexpr guint kAcceptPauseMs = 200;
+constexpr guint kAcceptSoonMs = 10;
 constexpr int kLastTurns = 100;
 constexpr uint8_t kTlsHandshakeRecord = 0x16;
 constexpr const char* kPendingKey = "livekit-pending-id";
@@ -116,12 +117,14 @@ bool HandshakeServer::accept_one() {
   }
   if (error.would_block()) return false;
   if (error.is(G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES)) {
-    // Callers who have not said who they are give their descriptor to those who wait.
-    if (!pending_.empty()) {
+    GST_WARNING("cannot accept a connection: %s", error.message().c_str());
+    // Callers who have not said who they are give their descriptors to those who wait, a part of
+    // them at a time. Their descriptors are free once libsoup or TLS has noticed.
+    const size_t count = (pending_.size() + 3) / 4;
+    for (size_t i = 0; i < count; ++i) {
       expire(*pending_.begin()->second, {503, "too many connections"});
     }
-    GST_WARNING("cannot accept a connection: %s", error.message().c_str());
-    pause_accepting();
+    pause_accepting(count > 0 ? kAcceptSoonMs : kAcceptPauseMs);
     return false;
   }
   // ECONNABORTED and the like: the caller has hung up already.
@@ -130,9 +133,9 @@ bool HandshakeServer::accept_one() {
 }
 
 // The listening socket stays readable while nothing can be accepted; polling it would spin.
-void HandshakeServer::pause_accepting() {
+void HandshakeServer::pause_accepting(guint wait_ms) {
   acceptable_.reset();
-  accept_again_.reset(g_timeout_source_new(kAcceptPauseMs));
+  accept_again_.reset(g_timeout_source_new(wait_ms));
   g_source_set_callback(accept_again_.get(), on_accept_again, this, nullptr);
   g_source_attach(accept_again_.get(), context_);
 }

@@ -74,7 +74,7 @@ class HandshakeServer {
 
   void watch_listening();
   bool accept_one();
-  void pause_accepting();
+  void pause_accepting(guint wait_ms);
   void welcome(GObjectPtr<GSocket> socket);
   void start_tls(Pending& pending);
   void hand_to_soup(Pending& pending);

@@ -367,7 +367,7 @@ TEST_F(ListenerTest, AThousandCallsLeaveNothingBehind) {
   EXPECT_EQ(count_entries("/proc/self/task"), threads);
 }
 
-TEST_F(ListenerTest, FiveHundredAtOnce) {
+TEST_F(ListenerTest, FourHundredAtOnce) {
   start();
   std::vector<WireClient> clients;
   for (int i = 0; i < 400; ++i) clients.push_back(call());

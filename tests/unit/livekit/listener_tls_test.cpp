@@ -171,7 +171,7 @@ TEST_F(ListenerTlsTest, PlainHttpToATlsPort) {
 }
 
 TEST_F(ListenerTlsTest, HandshakesThatNeverFinish) {
-  start({.handshake_timeout_ms = 200});
+  start({.handshake_timeout_ms = 1000});
   std::vector<WireClient> clients;
   for (int i = 0; i < 30; ++i) clients.emplace_back(listener_->port());
   // Silent ones; ones that stop within the ClientHello; one that speaks nonsense.
