@@ -10,8 +10,8 @@
 namespace livekit {
 namespace {
 
-// Making a pad and linking it takes time; a crowd comes in over several slices.
-constexpr size_t kNewcomersPerSlice = 16;
+// Describing every track costs; counters of the room itself are always up to date.
+constexpr guint64 kSlicesPerSnapshot = 10;
 // What may still be played after EOS was asked for.
 constexpr GstClockTime kEosGrace = 2 * GST_SECOND;
 constexpr unsigned kForbidden = 403;
@@ -206,17 +206,22 @@ void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
 
 void Room::admit_newcomers(const SliceTime& slice) {
   if (!has_newcomers_) return;
-  std::vector<Newcomer> batch;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const size_t count = std::min(newcomers_.size(), kNewcomersPerSlice);
-    std::move(newcomers_.begin(), newcomers_.begin() + ptrdiff_t(count), std::back_inserter(batch));
-    newcomers_.erase(newcomers_.begin(), newcomers_.begin() + ptrdiff_t(count));
-    has_newcomers_ = !newcomers_.empty();
-  }
   const bool was_empty = tracks_.empty();
   const GstClockTime latency_before = latency();
-  for (Newcomer& newcomer : batch) admit(std::move(newcomer), slice);
+  // Making a pad and linking it takes time; a crowd comes in over several slices.
+  const gint64 deadline_us = g_get_monotonic_time() + gint64(config_.slice / GST_USECOND / 2);
+  do {
+    Newcomer newcomer;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!newcomers_.empty()) {
+        newcomer = std::move(newcomers_.front());
+        newcomers_.pop_front();
+      }
+      has_newcomers_ = !newcomers_.empty();
+    }
+    if (newcomer.connection) admit(std::move(newcomer), slice);
+  } while (has_newcomers_ && g_get_monotonic_time() < deadline_us);
   // What was linked now does not know the pipeline's latency yet.
   if ((was_empty && !tracks_.empty()) || latency() != latency_before) {
     gst_element_post_message(element_, gst_message_new_latency(GST_OBJECT(element_)));
@@ -281,7 +286,7 @@ void Room::remove_track(std::unique_ptr<Track> track, GstClockTime running_time)
 void Room::close_for_eos(const SliceTime& slice) {
   closing_ = true;
   // Who was let in just before.
-  std::vector<Newcomer> late;
+  std::deque<Newcomer> late;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     late.swap(newcomers_);
@@ -319,6 +324,11 @@ void Room::check_flow() {
 void Room::publish() {
   const std::lock_guard<std::mutex> lock(mutex_);
   published_counters_ = counters_;
+  const bool same_tracks =
+      counters_.added == snapshot_added_ && counters_.removed == snapshot_removed_;
+  if (same_tracks && counters_.slices % kSlicesPerSnapshot != 0) return;
+  snapshot_added_ = counters_.added;
+  snapshot_removed_ = counters_.removed;
   published_tracks_.resize(tracks_.size());
   for (size_t i = 0; i < tracks_.size(); ++i) published_tracks_[i] = tracks_[i]->snapshot();
 }

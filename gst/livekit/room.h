@@ -6,6 +6,7 @@
 #include <gst/gst.h>
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -117,10 +118,12 @@ class Room final : public Route, private RoomClock::Client {
   std::atomic<bool> has_opus_{false};  // ever had
 
   mutable std::mutex mutex_;  // guards all below
-  std::vector<Newcomer> newcomers_;
+  std::deque<Newcomer> newcomers_;
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;
+  guint64 snapshot_added_ = 0;  // counters when published_tracks_ was written
+  guint64 snapshot_removed_ = 0;
   std::vector<TrackSnapshot> published_tracks_;
 };
 

@@ -87,14 +87,7 @@ double mean_square(const SampleLayout& layout, const uint8_t* data, size_t frame
   if (layout.type == SampleType::kS16) {
     const int16_t* in = as_s16(data);
     uint64_t total = 0;
-    size_t i = 0;
-    // Squares are at most 2^30: three fit into 32 bits, so sum pairs there and widen after.
-    for (; i + 1 < samples; i += 2) {
-      const int32_t a = in[i];
-      const int32_t b = in[i + 1];
-      total += uint32_t(a * a) + uint32_t(b * b);
-    }
-    for (; i < samples; ++i) total += uint32_t(int32_t(in[i]) * in[i]);
+    for (size_t i = 0; i < samples; ++i) total += uint32_t(int32_t(in[i]) * in[i]);
     return double(total) / double(samples) / (kS16FullScale * kS16FullScale);
   }
   const float* in = as_f32(data);

@@ -140,7 +140,7 @@ bool Track::step(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
   }
   if (GST_CLOCK_TIME_IS_VALID(deadline_) && slice.pts >= deadline_) return false;
   if (!media_->push_slice(slice, muted_, pad_)) return false;
-  if (const guint64 drops = media_->counters().frames_dropped; drops != reported_drops_) {
+  if (const guint64 drops = media_->dropped_frames(); drops != reported_drops_) {
     // One warning a backlog, not one a message.
     if (media_->depth_ms() > 0.0 && reported_drops_ == 0) {
       GST_ELEMENT_WARNING(element_, STREAM, FAILED,

@@ -58,6 +58,7 @@ class AlignedSamples final : public TrackMedia {
   }
 
   double depth_ms() const override { return playout_.depth_ms(); }
+  guint64 dropped_frames() const override { return playout_.counters().dropped_backlog; }
 
   MediaCounters counters() const override {
     const PlayoutCounters& from = playout_.counters();
@@ -194,11 +195,10 @@ class AlignedOpus final : public TrackMedia {
   }
 
   double depth_ms() const override { return double(packets_.depth_ns()) / double(GST_MSECOND); }
+  guint64 dropped_frames() const override { return packets_.counters().dropped_backlog * kFrames; }
 
   MediaCounters counters() const override {
     const OpusPackets::Counters& from = packets_.counters();
-    // Packets of one track are of one length, as good as always: 20 ms.
-    constexpr guint64 kFrames = kOpusRateHz / 50;
     MediaCounters to;
     to.depth_ms = depth_ms();
     to.margin_ms = margin_ms_;
@@ -206,12 +206,15 @@ class AlignedOpus final : public TrackMedia {
     to.frames_received = frames_;
     to.frames_skipped_silence = from.dropped_silence * kFrames;
     to.frames_skipped_speech = from.dropped_speech * kFrames;
-    to.frames_dropped = from.dropped_backlog * kFrames;
+    to.frames_dropped = dropped_frames();
     to.bad_data = from.invalid;
     return to;
   }
 
  private:
+  // Packets of one track are of one length, as good as always: 20 ms.
+  static constexpr guint64 kFrames = kOpusRateHz / 50;
+
   PacketAssembler assembler_;
   OpusPackets packets_;
   const double margin_ms_;

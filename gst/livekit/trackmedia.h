@@ -58,6 +58,8 @@ class TrackMedia {
   // What is still to be played.
   virtual double depth_ms() const = 0;
   virtual MediaCounters counters() const = 0;
+  // Frames thrown away because too much was waiting; also in counters().
+  virtual guint64 dropped_frames() const { return 0; }
 };
 
 // True when pads of that format and playout carry the room's equal slices.
