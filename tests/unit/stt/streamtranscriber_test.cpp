@@ -29,12 +29,12 @@ class StreamTranscriberTest : public ::testing::Test {
   }
   // S is a window of speech, . one of (not digital) silence; waits until they are segmented.
   void feed(const std::string& script) {
-    for (size_t i = 0; i < script.size(); i++) {
-      const std::vector<float> window(kWindowSamples, script[i] == 'S' ? 0.1F : 0.001F);
+    for (const char what : script) {
+      const std::vector<float> window(kWindowSamples, what == 'S' ? 0.1F : 0.001F);
       transcriber_->push(window, time_ns_);
       time_ns_ += kWindowNs;
       now_ms_ += 32;
-      if (i % 16 == 15 || i + 1 == script.size()) Fence(*parts_.pool).pass();
+      Fence(*parts_.pool).pass();
     }
   }
   void drain() {
