@@ -167,8 +167,9 @@ TEST_F(WorkerPoolTest, RemoveWaitsForWhatRunsAndDropsTheRest) {
   auto leaving = client("leaving");
   std::latch entered{1};
   std::atomic<bool> finished = false;
-  leaving->on_decode = [&] {
-    leaving->want(Urgency::final, 2);  // must not run any more
+  // reset() empties the pointer before it waits for this to return.
+  leaving->on_decode = [&, client = leaving.get()] {
+    client->want(Urgency::final, 2);  // must not run any more
     entered.count_down();
     release_.wait();
     finished = true;
