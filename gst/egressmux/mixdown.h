@@ -71,6 +71,7 @@ class Mixdown {
   int64_t slice_frames() const { return slice_frames_; }
 
   MixTimeline& timeline() { return timeline_; }
+  const MixTimeline& timeline() const { return timeline_; }
   int64_t position() const { return timeline_.position(); }
   /** Where the buffer that compose_next() would make ends. */
   int64_t next_end() const;

@@ -24,7 +24,8 @@ const char* way_name(Way way) {
 TrackText TrackSources::resolve() const {
   TrackText text;
   text.track = first_known(meta_track, stream_id, pad_name);
-  text.identity = first_known(set_identity, meta_identity, first_known(title, pad_name, pad_name));
+  text.identity =
+      first_known(set_identity, meta_identity, first_known(room_identity, title, pad_name));
   text.name = first_known(set_name, meta_name, first_known(title, text.identity, pad_name));
   return text;
 }

@@ -34,8 +34,9 @@ struct TrackSources {
   std::string meta_track; /* RoomAudioMeta on the buffers */
   std::string meta_identity;
   std::string meta_name;
-  std::string stream_id; /* stream-start */
-  std::string title;     /* tags */
+  std::string room_identity; /* tags of a room's track */
+  std::string stream_id;     /* stream-start */
+  std::string title;         /* tags */
   std::string pad_name;
   TrackText resolve() const;
 };

@@ -41,6 +41,10 @@ gboolean sink_query(GstPad* pad, GstObject* /*parent*/, GstQuery* query) {
   return shell_of(pad)->query(GST_EGRESS_MUX_PAD(pad), query);
 }
 
+void on_linked(GstPad* pad, GstPad* /*peer*/, gpointer /*user_data*/) {
+  shell_of(pad)->linked(GST_EGRESS_MUX_PAD(pad));
+}
+
 void on_unlinked(GstPad* pad, GstPad* /*peer*/, gpointer /*user_data*/) {
   shell_of(pad)->unlinked(GST_EGRESS_MUX_PAD(pad));
 }
@@ -112,6 +116,7 @@ GstPad* MuxShell::request_pad(GstPadTemplate* pad_template, const gchar* name) {
   gst_pad_set_chain_list_function(pad, sink_chain_list);
   gst_pad_set_event_function(pad, sink_event);
   gst_pad_set_query_function(pad, sink_query);
+  g_signal_connect(pad, "linked", G_CALLBACK(on_linked), nullptr);
   g_signal_connect(pad, "unlinked", G_CALLBACK(on_unlinked), nullptr);
   // A new input has not ended: whatever end was near is not the end any more.
   sum_->end_when_drained(false);
@@ -141,6 +146,12 @@ void MuxShell::release_pad(GstEgressMuxPad* mux_pad) {
   gst_object_unref(pad);
   check_end();
   update_latency();
+}
+
+// A new track's events come with its first slice, after the other tracks' slices of that tick. So
+// that none of it is lost, that very slice waits for it already.
+void MuxShell::linked(GstEgressMuxPad* pad) {
+  if (room_audio_pad_is_fed_by_room_clock(GST_PAD(pad))) sum_->join(pad_state(pad).input.get());
 }
 
 void MuxShell::unlinked(GstEgressMuxPad* pad) {
@@ -178,6 +189,7 @@ void MuxShell::forget_everything() {
       sources.meta_identity.clear();
       sources.meta_name.clear();
       sources.stream_id.clear();
+      sources.room_identity.clear();
       sources.title.clear();
     });
     sum_->read_locked([&] {
@@ -275,17 +287,9 @@ gboolean MuxShell::event(GstEgressMuxPad* pad, GstEvent* event) {
     case GST_EVENT_SEGMENT:
       gst_event_copy_segment(event, &state.segment);
       break;
-    case GST_EVENT_TAG: {
-      GstTagList* tags = nullptr;
-      gst_event_parse_tag(event, &tags);
-      gchar* title = nullptr;
-      if (gst_tag_list_get_string(tags, GST_TAG_TITLE, &title)) {
-        if (state.input->change_text([&](TrackSources& sources) { sources.title = title; }))
-          announce(pad);
-        g_free(title);
-      }
+    case GST_EVENT_TAG:
+      take_tags(pad, event);
       break;
-    }
     case GST_EVENT_FLUSH_START:
       sum_->leave(state.input.get());
       break;
@@ -298,6 +302,24 @@ gboolean MuxShell::event(GstEgressMuxPad* pad, GstEvent* event) {
   }
   const gboolean done = forward();
   return done || state.way != Way::kMixer;
+}
+
+void MuxShell::take_tags(GstEgressMuxPad* pad, GstEvent* event) {
+  PadState& state = pad_state(pad);
+  GstTagList* tags = nullptr;
+  gst_event_parse_tag(event, &tags);
+  gchar* title = nullptr;
+  gchar* artist = nullptr;
+  gst_tag_list_get_string(tags, GST_TAG_TITLE, &title);
+  gst_tag_list_get_string(tags, GST_TAG_ARTIST, &artist);
+  const bool changed = state.input->change_text([&](TrackSources& sources) {
+    if (title) sources.title = title;
+    // A room names its participants so; a song's artist is nobody in the room.
+    if (artist && !state.room_clock.empty()) sources.room_identity = artist;
+  });
+  g_free(title);
+  g_free(artist);
+  if (changed) announce(pad);
 }
 
 gboolean MuxShell::take_stream_start(GstEgressMuxPad* pad, GstEvent* event) {
@@ -317,6 +339,7 @@ gboolean MuxShell::take_stream_start(GstEgressMuxPad* pad, GstEvent* event) {
   state.input->change_text([&](TrackSources& sources) {
     sources.stream_id = stream_id ? stream_id : "";
     sources.title.clear();
+    sources.room_identity.clear();
     sources.meta_track.clear();
     sources.meta_identity.clear();
     sources.meta_name.clear();
@@ -373,7 +396,7 @@ bool MuxShell::choose_way(GstEgressMuxPad* pad, const GstCaps* caps) {
     sum_->set_slice_duration(state.slice_duration);
     sum_->join(state.input.get());
   } else {
-    if (before == Way::kAligned) leave_room(pad);
+    leave_room(pad);
     done = foreign_->attach(pad, caps);
   }
   GST_INFO_OBJECT(pad, "takes the %s way with %" GST_PTR_FORMAT, way_name(state.way), caps);

@@ -40,6 +40,7 @@ class MuxShell final : public RoomSumOwner {
   GstFlowReturn chain(GstEgressMuxPad* pad, GstBuffer* buffer);
   gboolean event(GstEgressMuxPad* pad, GstEvent* event);
   gboolean query(GstEgressMuxPad* pad, GstQuery* query);
+  void linked(GstEgressMuxPad* pad);
   void unlinked(GstEgressMuxPad* pad);
 
   // ---- RoomSumOwner
@@ -49,6 +50,7 @@ class MuxShell final : public RoomSumOwner {
   gboolean send_upstream(GstEvent* event) override;
 
  private:
+  void take_tags(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_stream_start(GstEgressMuxPad* pad, GstEvent* event);
   gboolean take_caps(GstEgressMuxPad* pad, GstEvent* event);
   bool choose_way(GstEgressMuxPad* pad, const GstCaps* caps);

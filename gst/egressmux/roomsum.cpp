@@ -22,6 +22,9 @@ constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
 // A pipeline that has only just begun reaches PLAYING a little after its running time 0; the mix
 // begins there all the same.
 constexpr GstClockTime kStartUpTime = GST_SECOND;
+// When the whole pipeline is told to end, the inputs end as well, but only after they have played
+// what they hold: so long the mix waits for them.
+constexpr GstClockTime kEndPatience = 300 * GST_MSECOND;
 
 GstCaps* make_caps(OutputFormat output) {
   GstCaps* caps = gst_caps_new_simple("audio/x-raw", "format", G_TYPE_STRING,
@@ -48,6 +51,7 @@ void RoomSum::start() {
   flushing_ = false;
   room_stalled_ = mixer_flushing_ = false;
   eos_wanted_ = end_when_drained_ = eos_sent_ = false;
+  eos_deadline_ = 0;
   last_flow_ = GST_FLOW_OK;
   learned_delay_ = 0;
   late_in_a_row_ = 0;
@@ -105,12 +109,24 @@ bool RoomSum::clocked() const {
 
 bool RoomSum::work_pending() const {
   if (eos_sent_) return false;
-  return eos_wanted_ || !queued_events_.empty() ||
+  return (eos_wanted_ && may_end()) || !queued_events_.empty() ||
          (end_when_drained_ && !mixdown_.mixer_active()) ||
          (!clocked() && mixdown_.head_complete());
 }
 
-std::optional<GstClockTime> RoomSum::next_deadline() {
+bool RoomSum::may_end() const {
+  GstClockTime now = 0;
+  return (!mixdown_.room_delivers() && !mixdown_.mixer_active()) || !playing_ ||
+         !now_running(&now) || now >= eos_deadline_;
+}
+
+std::optional<GstClockTime> RoomSum::next_deadline() const {
+  const auto deadline = slice_deadline();
+  if (!deadline || !eos_wanted_) return deadline;
+  return std::min(*deadline, eos_deadline_);
+}
+
+std::optional<GstClockTime> RoomSum::slice_deadline() const {
   if (eos_sent_ || !mixdown_.timeline().started()) return std::nullopt;
   const GstClockTime end = GstClockTime(mixdown_.timeline().time_at(mixdown_.next_end()));
   const GstClockTime delay = std::max(delay_, learned_delay_);
@@ -160,7 +176,7 @@ void RoomSum::service(bool due) {
   if (flushing_ || eos_sent_) return;
   GstFlowReturn flow = GST_FLOW_OK;
   push_queued_events(lock);
-  if (eos_wanted_ || (end_when_drained_ && !mixdown_.mixer_active())) {
+  if ((eos_wanted_ && may_end()) || (end_when_drained_ && !mixdown_.mixer_active())) {
     // What is there goes out before the end: the last words matter.
     while (flow == GST_FLOW_OK && (mixdown_.has_slices() || mixdown_.mixer_span() > 0))
       flow = put_out_next(lock, mixdown_.mixer_span() > 0);
@@ -169,7 +185,7 @@ void RoomSum::service(bool due) {
   }
   if (!clocked()) flow = drain(lock);
   GstClockTime now = 0;
-  const auto deadline = next_deadline();
+  const auto deadline = slice_deadline();
   // Another thread may have put that slice out while this one waited for its turn.
   if (flow == GST_FLOW_OK && due && deadline && now_running(&now) && *deadline <= now) {
     if (!clocked()) {
@@ -307,6 +323,8 @@ void RoomSum::queue_event(GstEvent* event) {
 bool RoomSum::request_eos() {
   const std::lock_guard lock(mutex_);
   if (flushing_) return false;
+  GstClockTime now = 0;
+  if (!eos_wanted_ && now_running(&now)) eos_deadline_ = now + kEndPatience;
   eos_wanted_ = true;
   kick_locked();
   return true;

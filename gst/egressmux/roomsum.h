@@ -86,7 +86,9 @@ class RoomSum {
 
   bool clocked() const;
   bool work_pending() const;
-  std::optional<GstClockTime> next_deadline();
+  std::optional<GstClockTime> slice_deadline() const;
+  std::optional<GstClockTime> next_deadline() const;
+  bool may_end() const;
   bool now_running(GstClockTime* running_time) const;
   void start_timeline();
   void service(bool due);
@@ -120,6 +122,7 @@ class RoomSum {
   bool mixer_flushing_ = false;
   bool mixer_waits_ = false;
   bool eos_wanted_ = false;
+  GstClockTime eos_deadline_ = 0; /* running time at which the end waits no longer */
   bool end_when_drained_ = false;
   bool eos_sent_ = false;
   GstFlowReturn last_flow_ = GST_FLOW_OK;

@@ -58,9 +58,26 @@ TEST_F(Aligned, FirstSliceOfAJoinerIsNotLostWhenItsEventsCameInTime) {
   EXPECT_EQ(stat("dropped-late"), 0u);
 }
 
+TEST_F(Aligned, FirstSliceOfAJoinerIsNotLostWhenItsEventsComeWithIt) {
+  RoomPad alice(mux_, "alice");
+  alice.push(0, 1);
+  pull();
+  RoomPad bob(nullptr, "bob");
+  bob.begin();
+  GstPad* sink = gst_element_request_pad_simple(mux_, "sink_%u");
+  ASSERT_EQ(gst_pad_link(bob.pad(), sink), GST_PAD_LINK_OK);
+  alice.push(kSlice, 1);
+  EXPECT_EQ(ready(), 0u);
+  bob.push(kSlice, 2);
+  EXPECT_EQ(pull().samples, constant(3));
+  gst_element_release_request_pad(mux_, sink);
+  gst_object_unref(sink);
+}
+
 TEST_F(Aligned, JoinerThatOpensAfterTheOthersPushedLosesOneSliceOnly) {
   RoomPad alice(mux_, "alice");
   alice.push(0, 1);
+  // Linked only after alice's slice had gone out.
   RoomPad bob(mux_, "bob");
   bob.push(0, 2);
   EXPECT_EQ(pull().samples, constant(1));

@@ -35,6 +35,11 @@ class Time : public MuxTest {
     }
     gst_object_unref(clock);
   }
+  /** Goes on to the time the element's thread sleeps for. */
+  void crank() {
+    expect_wait_until(300 * GST_MSECOND);
+    gst_harness_crank_single_clock_wait(harness_);
+  }
   GstEvent* pull_event(GstEventType type) {
     while (GstEvent* event = gst_harness_pull_event(harness_)) {
       if (GST_EVENT_TYPE(event) == type) return event;
@@ -191,7 +196,21 @@ TEST_F(Time, WhatIsThereGoesOutBeforeTheEnd) {
   alice.push(0, 77);
   EXPECT_EQ(ready(), 0u);
   gst_element_send_event(mux_, gst_event_new_eos());
+  EXPECT_EQ(ready(), 0u) << "the tracks may still end by themselves";
+  crank();
   EXPECT_EQ(pull().samples, constant(77));
+  expect_eos();
+}
+
+TEST_F(Time, TracksPlayWhatTheyHoldBeforeTheEnd) {
+  play();
+  RoomPad alice(mux_, "alice");
+  alice.push(0, 1);
+  pull();
+  gst_element_send_event(mux_, gst_event_new_eos());
+  EXPECT_EQ(alice.push(kSlice, 2), GST_FLOW_OK);
+  EXPECT_EQ(pull().samples, constant(2));
+  alice.send(gst_event_new_eos());
   expect_eos();
 }
 
