@@ -47,6 +47,17 @@ LevelSpan measure(LevelProbe* probe, GstBuffer* buffer, float gain) {
   return span;
 }
 
+// The same samples under a header of their own: running time, and whose they are.
+BufferRef to_carry(const LevelSpan& span, GstBuffer* buffer, GstClockTime running_time) {
+  if (span.muted || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) return BufferRef();
+  GstBuffer* copy = gst_buffer_copy(buffer);
+  GST_BUFFER_PTS(copy) = running_time;
+  const RoomAudioTrack track = {span.text->track.c_str(), span.text->identity.c_str(),
+                                span.text->name.c_str(), span.level_dbov, FALSE};
+  room_audio_buffer_set_track(copy, &track);
+  return BufferRef::adopt(copy);
+}
+
 GstPadProbeReturn on_buffer(GstPad* pad, GstPadProbeInfo* info, gpointer user_data) {
   auto* probe = static_cast<LevelProbe*>(user_data);
   GstBuffer* buffer = GST_PAD_PROBE_INFO_BUFFER(info);
@@ -70,6 +81,7 @@ GstPadProbeReturn on_buffer(GstPad* pad, GstPadProbeInfo* info, gpointer user_da
   LevelSpan span = measure(probe, buffer, target);
   span.start = timeline.samples_at(int64_t(running_time));
   span.end = span.start + int64_t(frames);
+  if (probe->sum->carries_tracks()) span.audio = to_carry(span, buffer, running_time);
   // What lies wholly in the past would set a new mixer's start, and be thrown away by an old one.
   if (!probe->sum->note_level(probe->input.get(), std::move(span))) return GST_PAD_PROBE_DROP;
   if (!ramp.is_unity()) {

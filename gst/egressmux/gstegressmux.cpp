@@ -12,7 +12,9 @@
  * delay. Everything else (Opus, other rates and formats, files, streams behind a queue) is
  * converted and goes through a stock audiomixer, which appears when the first such input does.
  *
- * Every output buffer carries a RoomAudioMeta with an entry for each track that was in it. Pads are
+ * Every output buffer carries a RoomAudioMeta with an entry for each track that was in it, and
+ * references to the tracks themselves (#GstEgressMux:carry-tracks), so that sttsink understands
+ * people who talk at once. Pads are
  * children by their name and by their identity: `alice::volume=0.5`.
  *
  * The element posts no messages of its own kind; LATENCY when its latency changes. It has a signal
@@ -58,8 +60,9 @@ GST_ELEMENT_REGISTER_DEFINE(egressmux, "egressmux", GST_RANK_NONE, GST_TYPE_EGRE
 namespace {
 
 constexpr guint64 DEFAULT_LATENCY_NS = 20 * GST_MSECOND;
+constexpr gboolean DEFAULT_CARRY_TRACKS = TRUE;
 
-enum { PROP_0, PROP_LATENCY, PROP_STATS };
+enum { PROP_0, PROP_LATENCY, PROP_CARRY_TRACKS, PROP_STATS };
 
 // The first is what costs least; the rest is converted.
 GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
@@ -150,6 +153,9 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* ps
     case PROP_LATENCY:
       shell_of(object).set_latency(g_value_get_uint64(value));
       break;
+    case PROP_CARRY_TRACKS:
+      shell_of(object).sum().set_carry_tracks(g_value_get_boolean(value));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
   }
@@ -159,6 +165,9 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
   switch (id) {
     case PROP_LATENCY:
       g_value_set_uint64(value, shell_of(object).latency());
+      break;
+    case PROP_CARRY_TRACKS:
+      g_value_set_boolean(value, shell_of(object).sum().carries_tracks());
       break;
     case PROP_STATS:
       g_value_take_boxed(value, shell_of(object).make_stats());
@@ -207,6 +216,14 @@ static void gst_egress_mux_class_init(GstEgressMuxClass* klass) {
           "Time granted to inputs that come through the mixer, beyond the latency they report, and "
           "to a room's first slice before silence is put out, in nanoseconds",
           0, 10 * GST_SECOND, DEFAULT_LATENCY_NS,
+          GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)));
+  g_object_class_install_property(
+      object_class, PROP_CARRY_TRACKS,
+      g_param_spec_boolean(
+          "carry-tracks", "Carry tracks",
+          "Let the mix carry references to the tracks it was made of, so that sttsink hears each "
+          "participant apart",
+          DEFAULT_CARRY_TRACKS,
           GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)));
   g_object_class_install_property(
       object_class, PROP_STATS,

@@ -7,6 +7,18 @@
 namespace egressmux {
 
 namespace {
+// The caps of a track that a mix carries; the few there are live as long as the process.
+GstCaps* carried_caps(SampleFormat format, int channels) {
+  static GstCaps* const known[] = {
+      gst_caps_from_string("audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1"),
+      gst_caps_from_string("audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=2,"
+                           "channel-mask=(bitmask)3"),
+      gst_caps_from_string("audio/x-raw,format=F32LE,layout=interleaved,rate=48000,channels=1"),
+      gst_caps_from_string("audio/x-raw,format=F32LE,layout=interleaved,rate=48000,channels=2,"
+                           "channel-mask=(bitmask)3")};
+  return known[(format == SampleFormat::kF32 ? 2 : 0) + (channels == 2 ? 1 : 0)];
+}
+
 // Somebody whose clock ran away cannot make the mix put out more silence than this.
 constexpr int64_t kLongestFillFrames = 10 * kMixRateHz;
 }  // namespace
@@ -192,6 +204,28 @@ void Mixdown::collect_mixer_tracks(int64_t start, int64_t frames) {
   }
 }
 
+// References only. What is muted here is not heard, so it is not carried either.
+void Mixdown::carry_tracks(GstBuffer* mix, Collector::Slice* slice, int64_t end) {
+  room_audio_buffer_set_carries_tracks(mix);
+  if (slice) {
+    for (const AlignedPart& part : slice->parts) {
+      if (part.gap || part.input->gain == 0.0f) continue;
+      if (room_audio_buffer_get_n_tracks(part.buffer.get()) != 1) continue;
+      room_audio_buffer_carry_track(mix, part.buffer.get(),
+                                    carried_caps(part.format, part.channels));
+    }
+  }
+  for (const auto& input : mixer_inputs_) {
+    for (LevelSpan& span : input->levels) {
+      if (span.start >= end) break;
+      if (std::exchange(span.carried, true) || !span.audio.get()) continue;
+      room_audio_buffer_carry_track(mix, span.audio.get(),
+                                    carried_caps(SampleFormat::kF32, kMixChannels));
+      span.audio = BufferRef();
+    }
+  }
+}
+
 GstBuffer* Mixdown::silent_buffer(int64_t frames) {
   const size_t size = size_t(frames) * output_.frame_bytes();
   if (!silence_ || silence_->size != size) {
@@ -244,6 +278,7 @@ GstBuffer* Mixdown::compose(int64_t frames, Collector::Slice* slice, int64_t ski
     buffer = silent_buffer(frames);
   }
   room_audio_buffer_set_mix(buffer, tracks_.data(), guint(tracks_.size()));
+  if (carry_tracks_) carry_tracks(buffer, slice, start + frames);
 
   timeline_.advance(frames);
   const int64_t end = timeline_.position();

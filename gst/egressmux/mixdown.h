@@ -75,6 +75,8 @@ class Mixdown {
   int64_t position() const { return timeline_.position(); }
   /** Where the buffer that compose_next() would make ends. */
   int64_t next_end() const;
+  /** Whether buffers carry the tracks they were made of. */
+  void set_carry_tracks(bool carry) { carry_tracks_ = carry; }
   const MixCounters& counters() const { return counters_; }
   const Limiter& limiter() const { return limiter_; }
 
@@ -118,6 +120,7 @@ class Mixdown {
   GstBuffer* compose(int64_t frames, Collector::Slice* slice, int64_t skip);
   bool add_part(AlignedPart* part, int64_t frames, int64_t skip);
   void collect_mixer_tracks(int64_t start, int64_t frames);
+  void carry_tracks(GstBuffer* mix, Collector::Slice* slice, int64_t end);
   GstBuffer* silent_buffer(int64_t frames);
 
   OutputFormat output_;
@@ -132,6 +135,7 @@ class Mixdown {
   std::vector<float> mix_;
   std::vector<RoomAudioTrack> tracks_;
   std::vector<std::shared_ptr<const TrackText>> track_texts_;  // keeps the strings of tracks_
+  bool carry_tracks_ = true;
   std::unique_ptr<GstMemory, void (*)(GstMemory*)> silence_{nullptr, gst_memory_unref};
   bool discont_ = true;
 };

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "slicecollector.h"
 #include "sumkernel.h"
@@ -41,6 +42,30 @@ struct TrackSources {
   TrackText resolve() const;
 };
 
+/** A reference to a buffer. */
+class BufferRef {
+ public:
+  BufferRef() = default;
+  /** Takes a reference of its own. */
+  static BufferRef to(GstBuffer* buffer) { return BufferRef(gst_buffer_ref(buffer)); }
+  static BufferRef adopt(GstBuffer* buffer) { return BufferRef(buffer); }
+  BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+  BufferRef& operator=(BufferRef&& other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  BufferRef(const BufferRef&) = delete;
+  BufferRef& operator=(const BufferRef&) = delete;
+  ~BufferRef() {
+    if (buffer_) gst_buffer_unref(buffer_);
+  }
+  GstBuffer* get() const { return buffer_; }
+
+ private:
+  explicit BufferRef(GstBuffer* buffer) : buffer_(buffer) {}
+  GstBuffer* buffer_ = nullptr;
+};
+
 /** A stretch of sound and how loud it was. */
 struct LevelSpan {
   int64_t start;
@@ -48,6 +73,8 @@ struct LevelSpan {
   double level_dbov;
   bool muted;
   std::shared_ptr<const TrackText> text;
+  BufferRef audio;      /* the sound itself, for the mix to carry along; may be none */
+  bool carried = false; /* a mix has it */
 };
 
 class MixInput {
@@ -87,29 +114,6 @@ class MixInput {
   mutable std::mutex text_mutex_;
   TrackSources sources_;                   // text_mutex_
   std::shared_ptr<const TrackText> text_;  // text_mutex_
-};
-
-/** A reference to a buffer. */
-class BufferRef {
- public:
-  BufferRef() = default;
-  /** Takes a reference of its own. */
-  static BufferRef to(GstBuffer* buffer) { return BufferRef(gst_buffer_ref(buffer)); }
-  BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
-  BufferRef& operator=(BufferRef&& other) noexcept {
-    std::swap(buffer_, other.buffer_);
-    return *this;
-  }
-  BufferRef(const BufferRef&) = delete;
-  BufferRef& operator=(const BufferRef&) = delete;
-  ~BufferRef() {
-    if (buffer_) gst_buffer_unref(buffer_);
-  }
-  GstBuffer* get() const { return buffer_; }
-
- private:
-  explicit BufferRef(GstBuffer* buffer) : buffer_(buffer) {}
-  GstBuffer* buffer_ = nullptr;
 };
 
 }  // namespace egressmux

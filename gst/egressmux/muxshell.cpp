@@ -264,6 +264,11 @@ GstFlowReturn MuxShell::push_aligned(GstEgressMuxPad* pad, GstBuffer* buffer) {
   }
   part.input = state.input;
   part.text = state.input->text();
+  if (GST_BUFFER_PTS(buffer) != running_time) {
+    // A mix that carries this part promises running time.
+    buffer = gst_buffer_make_writable(buffer);
+    GST_BUFFER_PTS(buffer) = running_time;
+  }
   part.buffer = BufferRef::to(buffer);
   part.format = state.format;
   part.channels = state.channels;

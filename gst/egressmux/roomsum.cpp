@@ -230,6 +230,7 @@ GstFlowReturn RoomSum::put_out_next(Lock& lock, bool make_time) {
     if (flow != GST_FLOW_OK) return last_flow_ = flow;
   }
   if (!queued_events_.empty()) push_queued_events(lock);
+  mixdown_.set_carry_tracks(carry_tracks_);
   GstBuffer* buffer = mixdown_.compose_next(make_time);
   if (!buffer) return GST_FLOW_OK;
   if (mixer_waits_) mixer_wake_.notify_all();

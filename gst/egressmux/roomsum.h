@@ -4,6 +4,7 @@
 
 #include <gst/gst.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -64,6 +65,9 @@ class RoomSum {
 
   // ---- output
   void set_delay(GstClockTime delay);
+  /** Whether the mix carries the tracks it was made of; any thread. */
+  void set_carry_tracks(bool carry) { carry_tracks_ = carry; }
+  bool carries_tracks() const { return carry_tracks_; }
   GstClockTime slice_duration();
   /** FALSE when there is nothing running that could end. */
   bool request_eos();
@@ -110,6 +114,8 @@ class RoomSum {
   bool events_sent_ = false;     // output_mutex_: stream-start and segment
   bool failure_posted_ = false;  // output_mutex_
   GstCaps* caps_ = nullptr;      // output_mutex_
+
+  std::atomic<bool> carry_tracks_ = true;
 
   std::mutex mutex_;
   // All below: mutex_.

@@ -8,6 +8,7 @@
 
 #include <gst/audio/audio.h>
 
+#include "carriedtracks.h"
 #include "gststtsink.h"
 #include "roomaudio/roomaudio.h"
 
@@ -35,6 +36,8 @@ struct PadPrivate {
   bool live = false;
   std::weak_ptr<stt::SpeechInput> ended;  // the input whose stream has ended
   int64_t next_ns = 0;                    // running time after the last buffer
+
+  stt::CarriedTracks carried;  // locks itself
 };
 
 }  // namespace
@@ -75,7 +78,9 @@ void drop_input(PadPrivate* priv) {
     gone = {priv->session, std::move(priv->input)};
     priv->input.reset();
   }
-  if (gone) gone.session->remove_input(gone.input);
+  if (!gone) return;
+  priv->carried.end(*gone.session);
+  gone.session->remove_input(gone.input);
 }
 
 // What the application says about the pad comes first, then what the stream says about itself.
@@ -165,7 +170,12 @@ GstFlowReturn chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
   const int64_t time_ns = running_time_of(priv, GST_BUFFER_PTS(buffer));
   const int64_t duration_ns = duration_of(priv, buffer);
   if (time_ns >= 0) {
-    stream.input->push(buffer, time_ns, duration_ns);
+    if (stream.session->use_tracks() &&
+        priv->carried.take(*stream.session, buffer, time_ns, time_ns + duration_ns, priv->live)) {
+      stream.input->push_gap(time_ns, duration_ns);
+    } else {
+      stream.input->push(buffer, time_ns, duration_ns);
+    }
     priv->next_ns = time_ns + duration_ns;
   }
   gst_buffer_unref(buffer);
@@ -234,6 +244,7 @@ void flush_stop(PadPrivate* priv) {
   priv->ended.reset();
   priv->next_ns = 0;
   if (!stream) return;
+  priv->carried.flush(*stream.session);
   const stt::Session::Input fresh = stream.session->replace_input(stream.input);
   {
     const std::lock_guard guard(priv->lock);
@@ -271,6 +282,7 @@ gboolean handle_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       // A live stream that ends on its own may be a participant who leaves.
       if (!priv->liveness_known && stream) priv->live = upstream_is_live(pad);
       if (stream) {
+        priv->carried.end(*stream.session);
         stream.session->end_input(stream.input, gst_event_get_seqnum(event),
                                   priv->of_room || priv->live);
       }
@@ -317,6 +329,7 @@ void gst_stt_sink_pad_use_session(GstSttSinkPad* pad,
     priv->liveness_known = priv->live = priv->of_room = false;
     priv->ended.reset();
     priv->next_ns = 0;
+    priv->carried.forget();
     if (gst_pad_is_linked(GST_PAD(pad))) ensure_stream(priv);
   }
 }

@@ -15,6 +15,7 @@ constexpr guint DEFAULT_PRE_ROLL_MS = 300;
 constexpr guint DEFAULT_END_SILENCE_MS = 400;
 constexpr guint DEFAULT_MAX_UTTERANCE_MS = 15000;
 constexpr guint DEFAULT_MAX_QUEUE_MS = 600000;
+constexpr gboolean DEFAULT_USE_TRACKS = TRUE;
 constexpr gboolean DEFAULT_APPEND = FALSE;
 constexpr gboolean DEFAULT_FILE_PARTIALS = FALSE;
 
@@ -80,6 +81,11 @@ void install_properties(GObjectClass* object_class) {
                             "Audio of a pad that may wait for the engine, in milliseconds; beyond "
                             "it the oldest is lost, and counted in stats",
                             10000, 3600000, DEFAULT_MAX_QUEUE_MS, flags));
+  install(PROP_USE_TRACKS,
+          g_param_spec_boolean("use-tracks", "Use tracks",
+                               "Transcribe the tracks that a mix carries (see egressmux) one by "
+                               "one; off: the mix, cut where the speaker changes",
+                               DEFAULT_USE_TRACKS, flags));
   install(PROP_LOCATION,
           g_param_spec_string("location", "Location",
                               "File to write, its format by extension: .jsonl .txt .vtt .srt "
@@ -166,6 +172,9 @@ bool set_property(SinkProperties& properties, guint id, const GValue* value) {
     case PROP_ROOM:
       settings.room = valid_utf8(text_of(value));
       break;
+    case PROP_USE_TRACKS:
+      settings.use_tracks = g_value_get_boolean(value);
+      break;
     case PROP_LANGUAGE:
       settings.language = valid_utf8(text_of(value));
       break;
@@ -228,6 +237,9 @@ bool get_property(const SinkProperties& properties, guint id, GValue* value) {
       break;
     case PROP_ROOM:
       g_value_set_string(value, settings.room.c_str());
+      break;
+    case PROP_USE_TRACKS:
+      g_value_set_boolean(value, settings.use_tracks);
       break;
     case PROP_LANGUAGE:
       g_value_set_string(value, settings.language.c_str());

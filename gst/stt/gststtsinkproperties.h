@@ -28,6 +28,7 @@ enum SinkProperty : guint {
   PROP_FILE_PARTIALS,
   PROP_STDOUT_FORMAT,
   PROP_ROOM,
+  PROP_USE_TRACKS,
   PROP_LANGUAGE,
   PROP_STATS,  // the element answers this one itself
 };

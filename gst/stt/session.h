@@ -24,7 +24,8 @@ struct SessionSettings {
   OutputOptions output_options;
   bool stdout_json = false;
   std::string room;
-  std::string language;  // for results whose engine does not tell
+  bool use_tracks = true;  // of a mix that carries them
+  std::string language;    // for results whose engine does not tell
   // An ended track of a room usually leaves; if it has not within this time, the room has ended.
   std::chrono::milliseconds room_grace{2000};
 };
@@ -88,6 +89,7 @@ class Session {
   bool wait_for_space(const Input& input);
   void set_flushing(const Input& input, bool flushing);
   bool failed() const;
+  bool use_tracks() const { return settings_.use_tracks; }
   SessionStats stats() const;
 
  private:
