@@ -70,7 +70,7 @@ struct TranscriberStats {
 
 // One stream of speech. push and the like are called from one thread (a pad's), cost little and
 // never wait for an engine. Results are delivered from worker threads, in order, never two at once
-// for one Transcriber.
+// for one Transcriber. They are not the place to destroy it: that waits for them.
 class Transcriber {
  public:
   using OnResult = std::function<void(const Result&)>;

@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 
+#include "stt/engines/engine.h"
 #include "stt/engines/speechfiles.h"
 #include "stt/transcriber.h"
 #include "wavfile.h"
@@ -85,14 +86,6 @@ TEST_P(SpeechEngineTest, UnderstandsSpeech) {
   EXPECT_TRUE(std::is_sorted(progress_.begin(), progress_.end()));
 }
 
-TEST_P(SpeechEngineTest, IsSharedWhileHeld) {
-  std::string error;
-  const auto begin = std::chrono::steady_clock::now();
-  const auto again = load_engine({"sherpa", GetParam(), ""}, error, nullptr);
-  EXPECT_TRUE(again);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
-}
-
 INSTANTIATE_TEST_SUITE_P(Models, SpeechEngineTest, ::testing::Values("tiny", "base", "tiered"));
 
 // 20 s each, at -30 dBov.
@@ -155,6 +148,38 @@ TEST_P(NoSpeechTest, GivesNoText) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, NoSpeechTest, ::testing::Values("tiny", "base"));
+
+class NamedModel : public Model {
+ public:
+  const std::string& name() const override { return name_; }
+  const Capabilities& capabilities() const override { return capabilities_; }
+  std::unique_ptr<Session> new_session() const override { return nullptr; }
+
+ private:
+  const std::string name_ = "named";
+  const Capabilities capabilities_;
+};
+
+TEST(ShareModel, LoadsOnceWhileSomebodyHoldsIt) {
+  int loads = 0;
+  const auto load = [&loads] {
+    loads++;
+    return std::make_shared<NamedModel>();
+  };
+  auto first = share_model("here", load);
+  EXPECT_EQ(share_model("here", load), first);
+  EXPECT_EQ(loads, 1);
+  EXPECT_NE(share_model("there", load), first);
+  EXPECT_EQ(loads, 2);
+  first.reset();
+  EXPECT_TRUE(share_model("here", load));
+  EXPECT_EQ(loads, 3);
+}
+
+TEST(ShareModel, FailureIsNotRemembered) {
+  EXPECT_FALSE(share_model("broken", [] { return nullptr; }));
+  EXPECT_TRUE(share_model("broken", [] { return std::make_shared<NamedModel>(); }));
+}
 
 class BrokenInstallation : public ::testing::Test {
  protected:
