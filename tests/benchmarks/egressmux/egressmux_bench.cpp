@@ -110,6 +110,11 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < sound.size(); ++i) sound[i] = guint8(i % 2 ? 3 : i * 7);
 
   GstClock* clock = gst_system_clock_obtain();
+  // Timestamps begin at 0; the pipelines have been playing for a while.
+  for (size_t t = 0; t < all.size(); ++t)
+    gst_pad_set_offset(all[t].pad,
+                       gint64(gst_clock_get_time(clock) -
+                              gst_element_get_base_time(pipelines[t / size_t(tracks)])));
   std::vector<double> costs;
   GstClockTime pts = 0;
   for (int round = 0; round < rounds; ++round) {
