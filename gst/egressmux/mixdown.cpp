@@ -115,6 +115,15 @@ void Mixdown::remove_mixer_input(const MixInput* input) {
   });
 }
 
+bool Mixdown::mixer_owes() const {
+  const int64_t end = next_end();
+  if (mixer_samples_.end() >= end || !mixer_active()) return false;
+  // Once it sends, it sends without a break, whatever its inputs do.
+  return mixer_samples_.end() > 0 ||
+         std::any_of(mixer_inputs_.begin(), mixer_inputs_.end(),
+                     [this](const auto& input) { return input->last_end > position(); });
+}
+
 int64_t Mixdown::next_end() const {
   if (collector_.empty()) return timeline_.position() + slice_frames_;
   const Collector::Slice& head = collector_.head();

@@ -105,6 +105,8 @@ class Mixdown {
     return input.mixer_ended && input.last_end <= timeline_.position();
   }
   bool has_passed_mixer_inputs() const;
+  /** The mixer has been given sound of the next buffer's time, and has not sent it on yet. */
+  bool mixer_owes() const;
 
   // ---- output
   /** The next buffer: the oldest slice, or silence up to it; without slices, and when

@@ -13,9 +13,6 @@ namespace egressmux {
 
 namespace {
 
-// The mixer's thread and the sum's wake up at times of the same clock: the sum a little later.
-constexpr GstClockTime kMixerMargin = 10 * GST_MSECOND;
-
 MuxShell* shell_of(GstPad* pad) {
   return static_cast<MuxShell*>(gst_pad_get_element_private(pad));
 }
@@ -65,13 +62,13 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   return TRUE;
 }
 
-std::vector<GstEgressMuxPad*> sink_pads(GstBin* bin) {
-  std::vector<GstEgressMuxPad*> pads;
-  GST_OBJECT_LOCK(bin);
-  for (GList* item = GST_ELEMENT(bin)->sinkpads; item; item = item->next)
-    pads.push_back(GST_EGRESS_MUX_PAD(gst_object_ref(item->data)));
-  GST_OBJECT_UNLOCK(bin);
-  return pads;
+// PAUSED or above, or on the way there.
+bool is_running(GstElement* element) {
+  GST_OBJECT_LOCK(element);
+  const GstState next = GST_STATE_NEXT(element);
+  const GstState target = next == GST_STATE_VOID_PENDING ? GST_STATE(element) : next;
+  GST_OBJECT_UNLOCK(element);
+  return target >= GST_STATE_PAUSED;
 }
 
 }  // namespace
@@ -121,13 +118,12 @@ GstPad* MuxShell::request_pad(GstPadTemplate* pad_template, const gchar* name) {
   // A new input has not ended: whatever end was near is not the end any more.
   sum_->end_when_drained(false);
   GstElement* element = GST_ELEMENT(bin_);
-  GST_OBJECT_LOCK(element);
-  const bool active = GST_STATE(element) >= GST_STATE_PAUSED ||
-                      GST_STATE_NEXT(element) == GST_STATE_PAUSED ||
-                      GST_STATE_PENDING(element) >= GST_STATE_PAUSED;
-  GST_OBJECT_UNLOCK(element);
-  if (active) gst_pad_set_active(pad, TRUE);
+  const bool was_running = is_running(element);
+  if (was_running) gst_pad_set_active(pad, TRUE);
   if (!gst_element_add_pad(element, pad)) return nullptr;
+  // Its state may have changed in between, before it knew of this pad.
+  if (const bool running = is_running(element); running != was_running)
+    gst_pad_set_active(pad, running);
   gst_child_proxy_child_added(GST_CHILD_PROXY(bin_), G_OBJECT(pad), pad_name.c_str());
   return pad;
 }
@@ -177,7 +173,7 @@ void MuxShell::leave_room(GstEgressMuxPad* pad) {
 
 void MuxShell::forget_everything() {
   foreign_->clear();
-  for (GstEgressMuxPad* pad : sink_pads(bin_)) {
+  for (GstEgressMuxPad* pad : sink_pads()) {
     leave_room(pad);
     PadState& state = pad_state(pad);
     set_way(pad, Way::kUndecided);
@@ -437,7 +433,7 @@ gboolean MuxShell::take_eos(GstEgressMuxPad* pad, GstEvent* event) {
 // Files end the mix when all of them have; a room goes on without anybody in it.
 void MuxShell::check_end() {
   bool all_ended = true;
-  const std::vector<GstEgressMuxPad*> pads = sink_pads(bin_);
+  const std::vector<GstEgressMuxPad*> pads = sink_pads();
   for (GstEgressMuxPad* pad : pads) {
     all_ended = all_ended && pad_state(pad).ended;
     gst_object_unref(pad);
@@ -485,131 +481,6 @@ void MuxShell::announce(GstEgressMuxPad* pad) {
   GST_INFO_OBJECT(pad, "is %s (track %s)", text->identity.c_str(), text->track.c_str());
   g_object_notify(G_OBJECT(pad), "identity");
   gst_child_proxy_child_added(GST_CHILD_PROXY(bin_), G_OBJECT(pad), text->identity.c_str());
-}
-
-// ---- the bin as a whole -------------------------------------------------------------------------
-
-void MuxShell::set_latency(GstClockTime latency) {
-  latency_ = latency;
-  foreign_->set_latency(latency);
-  sum_->set_delay(latency);
-}
-
-void MuxShell::find_latency(GstClockTime* min, GstClockTime* max) {
-  const GstClockTime slice = sum_->slice_duration();
-  GstClockTime delay = std::max(latency_.load(), sum_->learned_delay());
-  GstClockTime longest = GST_CLOCK_TIME_NONE;
-  for (GstEgressMuxPad* pad : sink_pads(bin_)) {
-    if (pad_state(pad).way == Way::kAligned) {
-      GstQuery* query = gst_query_new_latency();
-      gboolean live = FALSE;
-      GstClockTime pad_min = 0;
-      GstClockTime pad_max = GST_CLOCK_TIME_NONE;
-      if (gst_pad_peer_query(GST_PAD(pad), query)) {
-        gst_query_parse_latency(query, &live, &pad_min, &pad_max);
-        if (live && pad_min > slice) delay = std::max(delay, pad_min - slice);
-        if (live) longest = std::min(longest, pad_max);
-      }
-      gst_query_unref(query);
-    }
-    gst_object_unref(pad);
-  }
-  GstClockTime mixer_min = 0;
-  GstClockTime mixer_max = GST_CLOCK_TIME_NONE;
-  if (foreign_->find_latency(&mixer_min, &mixer_max)) {
-    delay = std::max(delay, mixer_min + kMixerMargin - std::min(mixer_min, slice));
-    longest = std::min(longest, mixer_max);
-  }
-  sum_->set_delay(delay);
-  *min = slice + delay;
-  // The sum keeps what it delays, so nobody before it has to.
-  *max = GST_CLOCK_TIME_IS_VALID(longest) ? std::max(longest, *min) : GST_CLOCK_TIME_NONE;
-}
-
-void MuxShell::update_latency() {
-  GstClockTime min = 0;
-  GstClockTime max = 0;
-  find_latency(&min, &max);
-  {
-    const std::lock_guard lock(mutex_);
-    if (reported_latency_ == min) return;
-    reported_latency_ = min;
-  }
-  gst_element_post_message(GST_ELEMENT(bin_), gst_message_new_latency(GST_OBJECT(bin_)));
-}
-
-bool MuxShell::insert_converter() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (converter_) return false;
-  }
-  GstElement* converter =
-      gst_parse_bin_from_description("audioconvert ! audioresample", TRUE, nullptr);
-  if (!converter) {
-    GST_ELEMENT_ERROR(bin_, CORE, MISSING_PLUGIN,
-                      ("The elements audioconvert and audioresample are missing; install "
-                       "gstreamer1.0-plugins-base."),
-                      ("downstream takes no 48 kHz audio and there is no converter"));
-    return false;
-  }
-  gst_bin_add(bin_, converter);
-  GstPad* sum_src = gst_element_get_static_pad(GST_ELEMENT(sum_element_), "src");
-  GstPad* sink = gst_element_get_static_pad(converter, "sink");
-  GstPad* src = gst_element_get_static_pad(converter, "src");
-  const bool ready = gst_ghost_pad_set_target(GST_GHOST_PAD(src_pad_), nullptr) &&
-                     gst_pad_link(sum_src, sink) == GST_PAD_LINK_OK &&
-                     gst_ghost_pad_set_target(GST_GHOST_PAD(src_pad_), src) &&
-                     gst_element_sync_state_with_parent(converter);
-  gst_object_unref(src);
-  gst_object_unref(sink);
-  gst_object_unref(sum_src);
-  const std::lock_guard lock(mutex_);
-  converter_ = converter;
-  return ready;
-}
-
-void MuxShell::mixer_inputs_passed() {
-  foreign_->drop_passed();
-  update_latency();
-}
-
-gboolean MuxShell::send_upstream(GstEvent* event) {
-  gboolean done = FALSE;
-  for (GstEgressMuxPad* pad : sink_pads(bin_)) {
-    done |= gst_pad_push_event(GST_PAD(pad), gst_event_ref(event));
-    gst_object_unref(pad);
-  }
-  gst_event_unref(event);
-  return done;
-}
-
-GstStructure* MuxShell::make_stats() {
-  GstStructure* stats = gst_structure_new_empty("egressmux-stats");
-  sum_->fill_stats(stats);
-  GValue inputs = G_VALUE_INIT;
-  gst_value_array_init(&inputs, 0);
-  for (GstEgressMuxPad* pad : sink_pads(bin_)) {
-    PadState& state = pad_state(pad);
-    const auto text = state.input->text();
-    GstStructure* entry = gst_structure_new(
-        "input", "pad", G_TYPE_STRING, GST_PAD_NAME(pad), "way", G_TYPE_STRING, way_name(state.way),
-        "track", G_TYPE_STRING, text->track.c_str(), "identity", G_TYPE_STRING,
-        text->identity.c_str(), "name", G_TYPE_STRING, text->name.c_str(), "volume", G_TYPE_DOUBLE,
-        state.input->volume.load(), "mute", G_TYPE_BOOLEAN, gboolean(state.input->mute), "ended",
-        G_TYPE_BOOLEAN, gboolean(state.ended), nullptr);
-    sum_->read_locked([&] {
-      gst_structure_set(entry, "slices", G_TYPE_UINT64, state.input->slices, "late-slices",
-                        G_TYPE_UINT64, state.input->late_slices, "duplicate-slices", G_TYPE_UINT64,
-                        state.input->duplicate_slices, nullptr);
-    });
-    GValue value = G_VALUE_INIT;
-    g_value_init(&value, GST_TYPE_STRUCTURE);
-    g_value_take_boxed(&value, entry);
-    gst_value_array_append_and_take_value(&inputs, &value);
-    gst_object_unref(pad);
-  }
-  gst_structure_take_value(stats, "inputs", &inputs);
-  return stats;
 }
 
 }  // namespace egressmux

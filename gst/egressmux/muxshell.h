@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "foreignway.h"
 #include "gstegressmuxpad.h"
@@ -61,6 +62,8 @@ class MuxShell final : public RoomSumOwner {
   void set_way(GstEgressMuxPad* pad, Way way);
   GstFlowReturn push_aligned(GstEgressMuxPad* pad, GstBuffer* buffer);
   void announce(GstEgressMuxPad* pad);
+  /** All request pads, a reference each. */
+  std::vector<GstEgressMuxPad*> sink_pads();
   void check_end();
   void update_latency();
 

@@ -14,6 +14,9 @@ namespace {
 constexpr GstClockTime kRoomStallLimit = GST_SECOND;
 // Time nobody put out for so long (a suspended machine) is left out rather than made up.
 constexpr GstClockTime kLongestCatchUp = 10 * GST_SECOND;
+// The mixer's thread has a deadline of its own a little before the output's. On a busy machine it
+// may miss that: better a late slice than one without its sound.
+constexpr GstClockTime kMixerPatience = 100 * GST_MSECOND;
 // The mixer may be ahead of the output by this much; sources without a clock are held back by it.
 constexpr GstClockTime kMixerLead = 200 * GST_MSECOND;
 // So many slices in a row must come late before the delay grows for them.
@@ -52,6 +55,7 @@ void RoomSum::start() {
   room_stalled_ = mixer_flushing_ = false;
   eos_wanted_ = end_when_drained_ = eos_sent_ = false;
   eos_deadline_ = 0;
+  awaited_position_ = -1;
   last_flow_ = GST_FLOW_OK;
   learned_delay_ = 0;
   late_in_a_row_ = 0;
@@ -133,13 +137,18 @@ std::optional<GstClockTime> RoomSum::slice_deadline() const {
   return clocked() ? end + delay : end + delay + kRoomStallLimit;
 }
 
+bool RoomSum::waits_for_mixer() const {
+  return awaited_position_ == mixdown_.position() && mixdown_.mixer_owes();
+}
+
 void RoomSum::run_clock() {
   Lock lock(mutex_);
   bool due = false;
   while (!flushing_ && !due && !work_pending()) {
     GstClock* clock = playing_ ? gst_element_get_clock(element_) : nullptr;
     if (clock) start_timeline();
-    const auto deadline = next_deadline();
+    auto deadline = next_deadline();
+    if (deadline && waits_for_mixer()) *deadline += kMixerPatience;
     if (!clock || !deadline || last_flow_ == GST_FLOW_EOS ||
         last_flow_ <= GST_FLOW_NOT_NEGOTIATED) {
       if (clock) gst_object_unref(clock);
@@ -158,6 +167,10 @@ void RoomSum::run_clock() {
     if (result == GST_CLOCK_OK || result == GST_CLOCK_EARLY) {
       const auto still = next_deadline();
       due = still && *still <= *deadline;
+      if (due && clocked() && awaited_position_ != mixdown_.position() && mixdown_.mixer_owes()) {
+        awaited_position_ = mixdown_.position();
+        due = false;
+      }
     } else if (result != GST_CLOCK_UNSCHEDULED) {
       wake_.wait(lock);
     }
@@ -474,6 +487,7 @@ GstFlowReturn RoomSum::push_mixer(GstClockTime running_time, GstBuffer* buffer) 
                            GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)
                                ? nullptr
                                : reinterpret_cast<const float*>(map.data));
+    if (awaited_position_ == mixdown_.position() && !waits_for_mixer()) kick_locked();
   }
   gst_buffer_unmap(buffer, &map);
   return flow;

@@ -93,6 +93,7 @@ class RoomSum {
   std::optional<GstClockTime> slice_deadline() const;
   std::optional<GstClockTime> next_deadline() const;
   bool may_end() const;
+  bool waits_for_mixer() const;
   bool now_running(GstClockTime* running_time) const;
   void start_timeline();
   void service(bool due);
@@ -132,6 +133,7 @@ class RoomSum {
   bool end_when_drained_ = false;
   bool eos_sent_ = false;
   GstFlowReturn last_flow_ = GST_FLOW_OK;
+  int64_t awaited_position_ = -1; /* position held back because the mixer is late */
   GstClockTime delay_ = 0;
   GstClockTime learned_delay_ = 0;
   unsigned late_in_a_row_ = 0;
