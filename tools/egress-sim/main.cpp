@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <csignal>
@@ -20,7 +21,7 @@
 namespace egresssim {
 namespace {
 
-volatile int g_stop = 0;
+std::atomic<int> g_stop = 0;  // lock-free: a signal handler writes it
 
 void request_stop(int) {
   // A second Ctrl-C does not wait for anything.

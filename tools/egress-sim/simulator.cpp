@@ -67,7 +67,7 @@ int64_t Simulator::now_ns() const {
 }
 
 // Tries the first connection's address until somebody listens there.
-void Simulator::wait_for_receiver(const volatile int* stop) {
+void Simulator::wait_for_receiver(const std::atomic<int>* stop) {
   if (settings_.wait_s <= 0 || connections_.empty()) return;
   const int64_t until_ns = monotonic_ns() + static_cast<int64_t>(settings_.wait_s * 1e9);
   while (*stop == 0 && monotonic_ns() < until_ns) {
@@ -164,7 +164,7 @@ void Simulator::sleep_until_ready(int64_t wake_ns) {
   }
 }
 
-void Simulator::run(const volatile int* stop) {
+void Simulator::run(const std::atomic<int>* stop) {
   const bool tls = std::any_of(connections_.begin(), connections_.end(),
                                [](const auto& connection) { return connection->url().tls; });
   if (tls) {

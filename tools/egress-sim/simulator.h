@@ -2,6 +2,7 @@
 // The loop that drives all connections: one thread, one timer, one epoll.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,7 +27,7 @@ class Simulator {
 
   void add(Connection::Setup setup);
   // Plays everything; returns when every connection has ended. Also called off by *stop.
-  void run(const volatile int* stop);
+  void run(const std::atomic<int>* stop);
 
   const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
   const Lateness& lateness() const { return lateness_; }
@@ -37,7 +38,7 @@ class Simulator {
 
  private:
   int64_t now_ns() const;
-  void wait_for_receiver(const volatile int* stop);
+  void wait_for_receiver(const std::atomic<int>* stop);
   void start(size_t index);
   void watch(size_t index);
   void reschedule(size_t index);

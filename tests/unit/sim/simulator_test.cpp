@@ -133,7 +133,8 @@ std::shared_ptr<const Audio> tone(double seconds) {
 
 // Plays one participant to `port` and returns the simulator for its counts.
 std::unique_ptr<Simulator> play(int port, const Participant& who,
-                                const std::string& path = "/r/a/t", volatile int* stop = nullptr) {
+                                const std::string& path = "/r/a/t",
+                                const std::atomic<int>* stop = nullptr) {
   auto simulator =
       std::make_unique<Simulator>(Simulator::Settings{.log = [](const std::string&) {}});
   Connection::Setup setup;
@@ -147,7 +148,7 @@ std::unique_ptr<Simulator> play(int port, const Participant& who,
   input.placements = {{tone(*who.leave_s), 0}};
   setup.playback = std::make_unique<TrackPlayback>(input, nullptr);
   simulator->add(std::move(setup));
-  volatile int never = 0;
+  const std::atomic<int> never = 0;
   simulator->run(stop != nullptr ? stop : &never);
   return simulator;
 }
@@ -286,7 +287,7 @@ TEST(Simulator, RefusalsAreReported) {
 
 TEST(Simulator, StoppingSaysGoodbye) {
   TestServer server;
-  volatile int stop = 0;
+  std::atomic<int> stop = 0;
   const Participant who = participant(30);
   std::thread stopper([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -327,7 +328,7 @@ TEST(Simulator, CapturesArePlayedByteForByte) {
   setup.playback =
       std::make_unique<CapturePlayback>(std::make_shared<CapturedConnection>(captured[0]), 2.0);
   simulator.add(std::move(setup));
-  volatile int never = 0;
+  const std::atomic<int> never = 0;
   simulator.run(&never);
   server.finish();
   ASSERT_EQ(server.frames.size(), 3u);
