@@ -224,7 +224,7 @@ static void gst_egress_mux_class_init(GstEgressMuxClass* klass) {
           "Let the mix carry references to the tracks it was made of, so that sttsink hears each "
           "participant apart",
           DEFAULT_CARRY_TRACKS,
-          GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)));
+          GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)));
   g_object_class_install_property(
       object_class, PROP_STATS,
       g_param_spec_boxed("stats", "Statistics",

@@ -27,6 +27,8 @@ class RoomSumOwner {
   virtual void find_latency(GstClockTime* min, GstClockTime* max) = 0;
   /** Downstream takes nothing the sum can make: puts a converter behind it. */
   virtual bool insert_converter() = 0;
+  /** The mix leaves later than it used to. No lock of the sum is held. */
+  virtual void delay_grew() = 0;
   /** Some inputs of the mixer have nothing more to give: their connections can go. */
   virtual void mixer_inputs_passed() = 0;
   /** Takes @event. */

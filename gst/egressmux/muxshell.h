@@ -47,6 +47,7 @@ class MuxShell final : public RoomSumOwner {
   // ---- RoomSumOwner
   void find_latency(GstClockTime* min, GstClockTime* max) override;
   bool insert_converter() override;
+  void delay_grew() override { update_latency(); }
   void mixer_inputs_passed() override;
   gboolean send_upstream(GstEvent* event) override;
 

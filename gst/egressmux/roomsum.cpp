@@ -26,8 +26,10 @@ constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
 // begins there all the same.
 constexpr GstClockTime kStartUpTime = GST_SECOND;
 // When the whole pipeline is told to end, the inputs end as well, but only after they have played
-// what they hold: so long the mix waits for them.
+// what they hold, livekitwssrc for up to two seconds. The mix waits for them as long as slices keep
+// coming, and not for one that has nothing more to say.
 constexpr GstClockTime kEndPatience = 300 * GST_MSECOND;
+constexpr GstClockTime kLongestEnd = 2500 * GST_MSECOND;
 
 GstCaps* make_caps(OutputFormat output) {
   GstCaps* caps = gst_caps_new_simple("audio/x-raw", "format", G_TYPE_STRING,
@@ -338,7 +340,10 @@ bool RoomSum::request_eos() {
   const std::lock_guard lock(mutex_);
   if (flushing_) return false;
   GstClockTime now = 0;
-  if (!eos_wanted_ && now_running(&now)) eos_deadline_ = now + kEndPatience;
+  if (!eos_wanted_ && now_running(&now)) {
+    eos_deadline_ = now + kEndPatience;
+    eos_latest_ = now + kLongestEnd;
+  }
   eos_wanted_ = true;
   kick_locked();
   return true;
@@ -383,37 +388,46 @@ void RoomSum::leave_and_drain(MixInput* input) {
 }
 
 GstFlowReturn RoomSum::push(GstClockTime running_time, AlignedPart part) {
-  const std::lock_guard output(output_mutex_);
-  Lock lock(mutex_);
-  if (flushing_) return GST_FLOW_FLUSHING;
-  if (eos_sent_) return GST_FLOW_EOS;
-  if (playing_) start_timeline();
-  const int64_t start = mixdown_.timeline().samples_at(int64_t(running_time));
-  const int64_t end = start + part.frames;
-  room_stalled_ = false;
-  if (mixdown_.deliver(start, std::move(part)))
-    late_in_a_row_ = 0;
-  else
-    note_late(GstClockTime(mixdown_.timeline().time_at(end)));
-  const GstFlowReturn flow = clocked() ? last_flow_ : drain(lock);
-  // A flush downstream passes; only who pushed into it has to hear of it.
-  return flow == GST_FLOW_FLUSHING && !flushing_ ? GST_FLOW_OK : flow;
+  bool delay_grew = false;
+  GstFlowReturn flow = GST_FLOW_OK;
+  {
+    const std::lock_guard output(output_mutex_);
+    Lock lock(mutex_);
+    if (flushing_) return GST_FLOW_FLUSHING;
+    if (eos_sent_) return GST_FLOW_EOS;
+    if (playing_) start_timeline();
+    const int64_t start = mixdown_.timeline().samples_at(int64_t(running_time));
+    const int64_t end = start + part.frames;
+    room_stalled_ = false;
+    GstClockTime now = 0;
+    if (eos_wanted_ && now_running(&now)) eos_deadline_ = std::min(now + kEndPatience, eos_latest_);
+    if (mixdown_.deliver(start, std::move(part)))
+      late_in_a_row_ = 0;
+    else
+      delay_grew = note_late(GstClockTime(mixdown_.timeline().time_at(end)));
+    flow = clocked() ? last_flow_ : drain(lock);
+    // A flush downstream passes; only who pushed into it has to hear of it.
+    if (flow == GST_FLOW_FLUSHING && !flushing_) flow = GST_FLOW_OK;
+  }
+  if (delay_grew) owner_->delay_grew();
+  return flow;
 }
 
-void RoomSum::note_late(GstClockTime slice_end) {
+bool RoomSum::note_late(GstClockTime slice_end) {
   // With the synchronous way the mix waits by itself; the clocked one would outrun a room that
   // is later than it says, for ever.
-  if (!clocked() || ++late_in_a_row_ < kLateSlicesToLearn) return;
+  if (!clocked() || ++late_in_a_row_ < kLateSlicesToLearn) return false;
   late_in_a_row_ = 0;
   GstClockTime now = 0;
-  if (!now_running(&now) || now <= slice_end) return;
+  if (!now_running(&now) || now <= slice_end) return false;
   const GstClockTime needed = std::min(
       now - slice_end + mixdown_.timeline().time_at(mixdown_.slice_frames()), kLongestLearnedDelay);
-  if (needed <= std::max(delay_, learned_delay_)) return;
+  if (needed <= std::max(delay_, learned_delay_)) return false;
   learned_delay_ = needed;
   GST_WARNING_OBJECT(element_, "the room is late; the mix now waits %" GST_TIME_FORMAT,
                      GST_TIME_ARGS(needed));
   kick_locked();
+  return true;
 }
 
 void RoomSum::set_slice_duration(GstClockTime duration) {

@@ -97,7 +97,7 @@ class RoomSum {
   bool now_running(GstClockTime* running_time) const;
   void start_timeline();
   void service(bool due);
-  void note_late(GstClockTime slice_end);
+  bool note_late(GstClockTime slice_end);
   GstFlowReturn drain(Lock& lock);
   GstFlowReturn put_out_next(Lock& lock, bool make_time);
   GstFlowReturn negotiate(Lock& lock);
@@ -130,6 +130,7 @@ class RoomSum {
   bool mixer_waits_ = false;
   bool eos_wanted_ = false;
   GstClockTime eos_deadline_ = 0; /* running time at which the end waits no longer */
+  GstClockTime eos_latest_ = 0;   /* however many slices still come */
   bool end_when_drained_ = false;
   bool eos_sent_ = false;
   GstFlowReturn last_flow_ = GST_FLOW_OK;

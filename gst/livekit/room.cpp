@@ -79,7 +79,11 @@ void Room::play(GstClock* clock, GstClockTime base_time) {
   if (!clock_ || !clock_->serves(clock, config_.slice, origin)) {
     if (clock_) clock_->remove(this);
     clock_ = RoomClock::get(config_.context, clock, config_.slice, origin);
-    pad_context_.clock_id = clock_->id();
+    // Slices lie on the same grid of running time whenever PLAYING is reached anew, so tracks from
+    // before and after a pause stay in step and keep one clock's name.
+    if (pad_context_.clock_id.empty() || !config_.context.empty()) {
+      pad_context_.clock_id = clock_->id();
+    }
   }
   clock_->add(this);
 }

@@ -151,6 +151,12 @@ void RoomClock::run() {
       next_tick_ = GST_CLOCK_TIME_NONE;
       continue;
     }
+    if (result != GST_CLOCK_OK && result != GST_CLOCK_EARLY) {
+      // A clock that cannot be waited for must not make the room run free.
+      GST_WARNING("%s: the clock cannot wait (%d)", id_.c_str(), int(result));
+      changed_.wait_for(lock, std::chrono::nanoseconds(slice_));
+      continue;
+    }
     const GstClockTime now = gst_clock_get_time(clock_);
     if (now > next_tick_ + kMaxCatchUpSlices * slice_) {
       GST_WARNING("%s: %" GST_TIME_FORMAT " late, skipping", id_.c_str(),

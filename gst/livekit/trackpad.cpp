@@ -31,6 +31,22 @@ gboolean answer_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   return gst_pad_query_default(pad, parent, query);
 }
 
+using SharedFlow = std::shared_ptr<std::atomic<GstFlowReturn>>;
+
+gboolean take_event(GstPad* pad, GstObject* parent, GstEvent* event) {
+  const GstEventType type = GST_EVENT_TYPE(event);
+  if (type == GST_EVENT_RECONFIGURE) {
+    **static_cast<SharedFlow*>(GST_PAD(pad)->eventdata) = GST_FLOW_OK;
+  }
+  gst_event_unref(event);
+  // Nobody can seek in what is said now.
+  return type != GST_EVENT_SEEK;
+}
+
+void forget_flow(gpointer flow) {
+  delete static_cast<SharedFlow*>(flow);
+}
+
 }  // namespace
 
 GstCaps* caps_of(const AudioFormat& format) {
@@ -51,12 +67,16 @@ GstCaps* caps_of(const AudioFormat& format) {
 
 TrackPad::TrackPad(const PadContext& context, guint index, const TrackRequest& request,
                    const std::string& stream_id, bool room_clocked)
-    : element_(context.element), request_(request), name_("src_" + std::to_string(index)) {
+    : element_(context.element),
+      request_(request),
+      name_("src_" + std::to_string(index)),
+      flow_(std::make_shared<std::atomic<GstFlowReturn>>(GST_FLOW_OK)) {
   GstPadTemplate* pad_template =
       gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(element_), "src_%u");
   pad_ = gst_pad_new_from_template(pad_template, name_.c_str());
   gst_object_ref_sink(pad_);
   gst_pad_set_query_function(pad_, answer_query);
+  gst_pad_set_event_function_full(pad_, take_event, new SharedFlow(flow_), forget_flow);
   gst_pad_use_fixed_caps(pad_);
   if (room_clocked) room_audio_pad_set_room_clocked(pad_);
   gst_pad_set_active(pad_, TRUE);
@@ -112,22 +132,23 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
                                 request_.name.c_str(), level_dbov, muted};
   room_audio_buffer_set_track(buffer, &track);
   const GstFlowReturn flow = gst_pad_push(pad_, buffer);
-  if (flow != flow_) {
+  if (flow != *flow_) {
     GST_DEBUG_OBJECT(pad_, "flow is %s now", gst_flow_get_name(flow));
-    flow_ = flow;
+    *flow_ = flow;
+    discont_ = flow <= GST_FLOW_EOS;  // what is pushed next will not follow
   }
 }
 
 void TrackPad::push_samples(const uint8_t* data, size_t bytes, GstClockTime pts,
                             GstClockTime duration, double level_dbov, bool muted) {
-  if (flow_ <= GST_FLOW_EOS) return;
+  if (*flow_ <= GST_FLOW_EOS) return;
   GstBuffer* buffer = gst_buffer_new_allocate(nullptr, bytes, nullptr);
   gst_buffer_fill(buffer, 0, data, bytes);
   push(buffer, pts, duration, level_dbov, muted);
 }
 
 void TrackPad::push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted) {
-  if (flow_ <= GST_FLOW_EOS) return;
+  if (*flow_ <= GST_FLOW_EOS) return;
   if (!zeros_ || zeros_bytes_ != bytes) {
     g_clear_pointer(&zeros_, gst_memory_unref);
     zeros_ = zeros_of(bytes);
@@ -140,7 +161,7 @@ void TrackPad::push_silence(size_t bytes, GstClockTime pts, GstClockTime duratio
 }
 
 void TrackPad::push_gap_event(GstClockTime pts, GstClockTime duration) {
-  if (flow_ <= GST_FLOW_EOS || duration == 0) return;
+  if (*flow_ <= GST_FLOW_EOS || duration == 0) return;
   gst_pad_push_event(pad_, gst_event_new_gap(pts, duration));
 }
 

@@ -4,6 +4,8 @@
 
 #include <gst/gst.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
 
 #include "trackconnection.h"
@@ -39,9 +41,9 @@ class TrackPad {
   void push_eos();
   void set_discont() { discont_ = true; }
 
-  GstFlowReturn flow() const { return flow_; }
+  GstFlowReturn flow() const { return *flow_; }
   // Downstream cannot go on with this pad.
-  bool failed() const { return flow_ < GST_FLOW_EOS; }
+  bool failed() const { return *flow_ < GST_FLOW_EOS; }
   const std::string& name() const { return name_; }
 
  private:
@@ -56,7 +58,9 @@ class TrackPad {
   std::string name_;
   bool added_ = false;
   bool discont_ = true;
-  GstFlowReturn flow_ = GST_FLOW_OK;
+  // Shared with the pad, which may live longer: a new link downstream (RECONFIGURE) makes up for
+  // what an old one answered.
+  std::shared_ptr<std::atomic<GstFlowReturn>> flow_;
   GstMemory* zeros_ = nullptr;
   size_t zeros_bytes_ = 0;
 };
