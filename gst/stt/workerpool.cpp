@@ -55,6 +55,12 @@ void WorkerPool::remove(PoolClient& client) {
   clients_.erase(found);
 }
 
+size_t WorkerPool::clients() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<size_t>(std::count_if(
+      clients_.begin(), clients_.end(), [](const auto& entry) { return !entry.second.removing; }));
+}
+
 void WorkerPool::request_light(PoolClient& client) {
   {
     const std::lock_guard lock(mutex_);

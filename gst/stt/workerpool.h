@@ -55,6 +55,7 @@ class WorkerPool {
   void request_decode(PoolClient& client, Urgency urgency, int64_t age);
 
   unsigned decoders() const { return n_decoders_; }
+  size_t clients() const;  // without those that remove() waits for
 
  private:
   struct Client {
@@ -76,7 +77,7 @@ class WorkerPool {
   void wake(Urgency urgency);
 
   const unsigned n_decoders_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable light_wake_;     // light thread waits
   std::condition_variable decode_wake_;    // decoders wait
   std::condition_variable idle_;           // remove() waits

@@ -1,7 +1,9 @@
 // A model that a test holds and releases, and a stream of made-up audio to feed it.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <mutex>
@@ -114,6 +116,10 @@ class ResultLog {
   void wait_for(size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return results_.size() >= count; });
+  }
+  void wait_until(const std::function<bool(const Result&)>& is_it) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return std::any_of(results_.begin(), results_.end(), is_it); });
   }
   std::vector<Result> results() {
     const std::lock_guard lock(mutex_);
