@@ -12,6 +12,7 @@ namespace {
 // One read is 34 slices of 48 kHz stereo; a backlog takes several.
 constexpr size_t kReadBudgetBytes = 64 * 1024;
 constexpr int kReadsPerSlice = 8;
+constexpr int kMostTextsInSlice = 16;
 constexpr GstClockTime kStallTime = GST_SECOND;
 constexpr guint16 kCloseGoingAway = 1001;
 
@@ -70,6 +71,8 @@ void Track::on_audio(std::span<const uint8_t> piece, bool last) {
 }
 
 void Track::on_text(std::string_view text) {
+  // A flood of texts must not hold up the other tracks.
+  if (++texts_in_slice_ > kMostTextsInSlice) return;
   if (const auto muted = parse_muted_text(text)) {
     muted_ = *muted;
     return;
@@ -82,6 +85,7 @@ void Track::on_text(std::string_view text) {
 
 void Track::read(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
   bool more = true;
+  texts_in_slice_ = 0;
   for (int i = 0; more && i < kReadsPerSlice; ++i) {
     more = false;
     state_ = connection_->read(*this, now_us, kReadBudgetBytes, &more);

@@ -73,6 +73,7 @@ class Track final : private MessageHandler {
   GstClockTime deadline_ = GST_CLOCK_TIME_NONE;  // running time at which a closed track has to end
   bool muted_ = false;
   bool muted_told_ = false;  // what the last message said
+  int texts_in_slice_ = 0;
   bool unknown_text_logged_ = false;
   bool heard_ = false;      // audio has come at least once
   bool heard_now_ = false;  // in this slice

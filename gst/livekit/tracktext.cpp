@@ -8,6 +8,9 @@
 namespace livekit {
 
 std::optional<bool> parse_muted_text(std::string_view text) {
+  // As LiveKit writes them; anything else is looked at more closely.
+  if (text == R"({"muted":true})") return true;
+  if (text == R"({"muted":false})") return false;
   // The only text there is, is 16 bytes long. A deeply nested one must not cost a stack.
   constexpr size_t kLongestText = 256;
   if (text.empty() || text.size() > kLongestText) return std::nullopt;

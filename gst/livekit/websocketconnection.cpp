@@ -75,6 +75,7 @@ ConnectionState WebSocketConnection::read(MessageHandler& handler, int64_t now_u
     if (count < room.size() && short_read_is_all) break;
   }
   if (state_ == ConnectionState::kOpen) {
+    answer_ping();
     if (arrived) {
       last_arrival_us_ = now_us;
     } else if (idle_timeout_us_ > 0 && now_us - last_arrival_us_ >= idle_timeout_us_) {
@@ -141,11 +142,17 @@ void WebSocketConnection::on_text_message(std::string_view text) {
 
 void WebSocketConnection::on_ping(std::span<const uint8_t> payload) {
   ++counters_.pings;
-  // A peer that does not read its pongs gets no more of them: RFC 6455 5.5.3 allows to leave
-  // some out, and the memory they take stays bounded.
-  if (!unsent_.empty()) return;
+  last_ping_.assign(payload.begin(), payload.end());
+  pong_due_ = true;
+}
+
+// Only the latest ping that a read brought is answered, as RFC 6455 5.5.3 allows: a flood of them
+// must not cost the room's thread a system call each. A peer that does not read its pongs gets no
+// more of them either, so the memory they take stays bounded.
+void WebSocketConnection::answer_ping() {
+  if (!std::exchange(pong_due_, false) || !unsent_.empty()) return;
   std::array<uint8_t, kMaxControlPayload + kMaxServerHeader> frame;
-  send({frame.data(), write_frame(frame, Opcode::kPong, payload)});
+  send({frame.data(), write_frame(frame, Opcode::kPong, last_ping_)});
 }
 
 void WebSocketConnection::on_pong(std::span<const uint8_t> payload) {}

@@ -50,6 +50,7 @@ class WebSocketConnection : public TrackConnection, private FrameHandler {
   Received receive(std::span<uint8_t> into, size_t& count, std::string& error);
   Received receive_from_stream(GIOStream* stream, std::span<uint8_t> into, size_t& count,
                                std::string& error);
+  void answer_ping();
   void send(std::span<const uint8_t> frame);
   void flush();
   void end(ConnectionState state, std::string reason);
@@ -63,7 +64,9 @@ class WebSocketConnection : public TrackConnection, private FrameHandler {
   ConnectionState state_ = ConnectionState::kOpen;
   std::string close_reason_;
   ConnectionCounters counters_;
-  int64_t last_arrival_us_ = -1;       // -1: not read yet
+  int64_t last_arrival_us_ = -1;    // -1: not read yet
+  std::vector<uint8_t> last_ping_;  // its payload
+  bool pong_due_ = false;
   std::vector<uint8_t> unsent_;        // what the socket did not take of our frames
   MessageHandler* handler_ = nullptr;  // during read() only
 };

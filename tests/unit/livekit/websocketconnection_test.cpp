@@ -78,11 +78,21 @@ TEST_F(ConnectionTest, DeliversAndCounts) {
 
 TEST_F(ConnectionTest, APongCarriesThePingsPayload) {
   auto connection = make();
-  send(ping("ping") + ping("") + ping(std::string(125, 'x')));
-  read(*connection);
+  for (const std::string& payload : {std::string("ping"), std::string(), std::string(125, 'x')}) {
+    send(ping(payload));
+    read(*connection);
+  }
   Bytes expected = {0x8a, 4, 'p', 'i', 'n', 'g', 0x8a, 0, 0x8a, 125};
   expected.insert(expected.end(), 125, 'x');
   EXPECT_EQ(answered(), expected);
+}
+
+TEST_F(ConnectionTest, AFloodOfPingsIsAnsweredOnceARead) {
+  auto connection = make();
+  send(ping("one") + ping("two") + ping("three"));
+  read(*connection);
+  EXPECT_EQ(connection->counters().pings, 3u);
+  EXPECT_EQ(answered(), (Bytes{0x8a, 5, 't', 'h', 'r', 'e', 'e'}));
 }
 
 TEST_F(ConnectionTest, ACloseIsEchoed) {
