@@ -380,10 +380,24 @@ bool StreamTranscriber::is_fallback_due(const Job& job) const {
 
 Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const SegmentEvent& segment,
                                      bool is_final) {
+  if (is_final && !fallback_session_) fallback_session_ = parts_.partial_model->new_session();
+  Session* const second_session = fallback_session_.get();
   lock.unlock();
   Hypothesis hypothesis =
       session.decode({segment.utterance, segment.part, segment.samples, is_final});
-  hypothesis.text = plausible_text(hypothesis.text, segment.end_ns - segment.part_start_ns);
+  const int64_t speech_ns = segment.end_ns - segment.part_start_ns;
+  hypothesis.text = plausible_text(hypothesis.text, speech_ns);
+  // The large model now and then skips the first half of a span that begins inside a word, or all
+  // of it, where the small one writes something down.
+  if (is_final && &session == final_session_.get() && parts_.partial_model != parts_.final_model &&
+      seems_to_leave_words_out(hypothesis.text, speech_ns)) {
+    Hypothesis second =
+        second_session->decode({segment.utterance, segment.part, segment.samples, is_final});
+    second.text = plausible_text(second.text, speech_ns);
+    if (word_count(second.text) * 2 > word_count(hypothesis.text) * 3) {
+      hypothesis = std::move(second);
+    }
+  }
   for (Word& word : hypothesis.words) {
     word.start_ns += segment.samples_ns;
     word.end_ns += segment.samples_ns;

@@ -92,4 +92,16 @@ std::string plausible_text(const std::string& text, int64_t speech_ns) {
   return result;
 }
 
+size_t word_count(const std::string& text) {
+  return split(text).size();
+}
+
+bool seems_to_leave_words_out(const std::string& text, int64_t speech_ns) {
+  constexpr double kShortestDoubtfulS = 4;
+  constexpr double kWordsPerSecond = 1.6;  // most people: 2 to 3, pauses included
+  const double speech_s = static_cast<double>(speech_ns) / 1e9;
+  return speech_s >= kShortestDoubtfulS &&
+         static_cast<double>(word_count(text)) < kWordsPerSecond * speech_s;
+}
+
 }  // namespace stt

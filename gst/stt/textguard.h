@@ -12,4 +12,9 @@ namespace stt {
 // speech it came from.
 std::string plausible_text(const std::string& text, int64_t speech_ns);
 
+size_t word_count(const std::string& text);
+
+// True for some seconds of speech and fewer words than the slowest speakers need for them.
+bool seems_to_leave_words_out(const std::string& text, int64_t speech_ns);
+
 }  // namespace stt

@@ -43,4 +43,13 @@ TEST(TextGuard, PunctuationIsNoText) {
 }
 
 }  // namespace
+TEST(LeavesWordsOut, FewWordsInSecondsOfSpeech) {
+  const std::string ten = "one two three four five six seven eight nine ten";
+  EXPECT_TRUE(seems_to_leave_words_out(ten, 7'000'000'000));
+  EXPECT_FALSE(seems_to_leave_words_out(ten, 5'000'000'000));
+  EXPECT_TRUE(seems_to_leave_words_out("", 4'000'000'000));
+  // A slow "Well, yes." is no sign of anything.
+  EXPECT_FALSE(seems_to_leave_words_out("Well, yes.", 2'000'000'000));
+}
+
 }  // namespace stt
