@@ -380,7 +380,8 @@ bool StreamTranscriber::is_fallback_due(const Job& job) const {
 
 Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const SegmentEvent& segment,
                                      bool is_final) {
-  if (is_final && !fallback_session_) fallback_session_ = parts_.partial_model->new_session();
+  const bool has_second = is_final && parts_.partial_model != parts_.final_model;
+  if (has_second && !fallback_session_) fallback_session_ = parts_.partial_model->new_session();
   Session* const second_session = fallback_session_.get();
   lock.unlock();
   Hypothesis hypothesis =
@@ -389,7 +390,7 @@ Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const Segment
   hypothesis.text = plausible_text(hypothesis.text, speech_ns);
   // The large model now and then skips the first half of a span that begins inside a word, or all
   // of it, where the small one writes something down.
-  if (is_final && &session == final_session_.get() && parts_.partial_model != parts_.final_model &&
+  if (has_second && &session == final_session_.get() &&
       seems_to_leave_words_out(hypothesis.text, speech_ns)) {
     Hypothesis second =
         second_session->decode({segment.utterance, segment.part, segment.samples, is_final});
