@@ -41,7 +41,6 @@ void Mixdown::reset() {
 void Mixdown::set_output(OutputFormat output) {
   output_ = output;
   limiter_.set_highest(output.format == SampleFormat::kS16 ? 32767.0f : kFullScale);
-  silence_.reset();
 }
 
 bool Mixdown::deliver(int64_t start, AlignedPart part) {
@@ -235,26 +234,6 @@ void Mixdown::carry_tracks(GstBuffer* mix, Collector::Slice* slice, int64_t end)
   }
 }
 
-GstBuffer* Mixdown::silent_buffer(int64_t frames) {
-  const size_t size = size_t(frames) * output_.frame_bytes();
-  if (!silence_ || silence_->size != size) {
-    GstMemory* memory = gst_allocator_alloc(nullptr, size, nullptr);
-    GstMapInfo map;
-    if (gst_memory_map(memory, &map, GST_MAP_WRITE)) {
-      std::fill_n(map.data, map.size, guint8(0));
-      gst_memory_unmap(memory, &map);
-    }
-    // Shared by many buffers: whoever wants to write gets a copy.
-    GST_MINI_OBJECT_FLAG_SET(memory, GST_MEMORY_FLAG_READONLY);
-    silence_.reset(memory);
-  }
-  GstBuffer* buffer = gst_buffer_new();
-  gst_buffer_append_memory(buffer, gst_memory_ref(silence_.get()));
-  GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
-  ++counters_.gap_slices;
-  return buffer;
-}
-
 GstBuffer* Mixdown::compose(int64_t frames, Collector::Slice* slice, int64_t skip) {
   const int64_t start = timeline_.position();
   bool audible = false;
@@ -268,11 +247,11 @@ GstBuffer* Mixdown::compose(int64_t frames, Collector::Slice* slice, int64_t ski
     collect_mixer_tracks(start, frames);
   }
 
-  GstBuffer* buffer = nullptr;
+  const size_t bytes = size_t(frames) * output_.frame_bytes();
+  GstBuffer* buffer = slices_.acquire(bytes);
   if (audible) {
     if (output_.channels == 1) fold_to_mono(mix_.data(), size_t(frames));
     limiter_.process(mix_.data(), size_t(frames), output_.channels);
-    buffer = gst_buffer_new_allocate(nullptr, size_t(frames) * output_.frame_bytes(), nullptr);
     GstMapInfo map;
     if (gst_buffer_map(buffer, &map, GST_MAP_WRITE)) {
       const size_t count = size_t(frames) * size_t(output_.channels);
@@ -284,7 +263,9 @@ GstBuffer* Mixdown::compose(int64_t frames, Collector::Slice* slice, int64_t ski
     }
   } else {
     limiter_.rest(size_t(frames));
-    buffer = silent_buffer(frames);
+    gst_buffer_memset(buffer, 0, 0, bytes);
+    GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
+    ++counters_.gap_slices;
   }
   room_audio_buffer_set_mix(buffer, tracks_.data(), guint(tracks_.size()));
   if (carry_tracks_) carry_tracks(buffer, slice, start + frames);

@@ -11,7 +11,7 @@
 #include "limiter.h"
 #include "mixinput.h"
 #include "mixtimeline.h"
-#include "roomaudio/roomaudio.h"
+#include "roomaudio/slicepool.h"
 #include "samplequeue.h"
 #include "slicecollector.h"
 #include "sumkernel.h"
@@ -123,7 +123,6 @@ class Mixdown {
   bool add_part(AlignedPart* part, int64_t frames, int64_t skip);
   void collect_mixer_tracks(int64_t start, int64_t frames);
   void carry_tracks(GstBuffer* mix, Collector::Slice* slice, int64_t end);
-  GstBuffer* silent_buffer(int64_t frames);
 
   OutputFormat output_;
   int64_t slice_frames_ = kMixRateHz / 100;
@@ -138,7 +137,7 @@ class Mixdown {
   std::vector<RoomAudioTrack> tracks_;
   std::vector<std::shared_ptr<const TrackText>> track_texts_;  // keeps the strings of tracks_
   bool carry_tracks_ = true;
-  std::unique_ptr<GstMemory, void (*)(GstMemory*)> silence_{nullptr, gst_memory_unref};
+  roomaudio::SlicePool slices_;
   bool discont_ = true;
 };
 

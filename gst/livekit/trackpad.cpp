@@ -11,18 +11,6 @@
 namespace livekit {
 namespace {
 
-// One block of zeros for all silence in the process; its pages are never written.
-GstMemory* zeros_of(size_t bytes) {
-  constexpr size_t kBlockBytes = 256 * 1024;
-  static const uint8_t block[kBlockBytes] = {};
-  static GstMemory* const shared =
-      gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(block), kBlockBytes, 0,
-                             kBlockBytes, nullptr, nullptr);
-  if (bytes <= kBlockBytes) return gst_memory_share(shared, 0, gssize(bytes));
-  auto* own = static_cast<uint8_t*>(g_malloc0(bytes));
-  return gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, own, bytes, 0, bytes, own, g_free);
-}
-
 gboolean answer_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   // Latency is the element's; everything else is the default.
   if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY && parent) {
@@ -86,7 +74,6 @@ TrackPad::TrackPad(const PadContext& context, guint index, const TrackRequest& r
 TrackPad::~TrackPad() {
   remove();
   gst_object_unref(pad_);
-  g_clear_pointer(&zeros_, gst_memory_unref);
 }
 
 void TrackPad::push_sticky_events(const PadContext& context, const std::string& stream_id,
@@ -142,20 +129,15 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
 void TrackPad::push_samples(const uint8_t* data, size_t bytes, GstClockTime pts,
                             GstClockTime duration, double level_dbov, bool muted) {
   if (*flow_ <= GST_FLOW_EOS) return;
-  GstBuffer* buffer = gst_buffer_new_allocate(nullptr, bytes, nullptr);
+  GstBuffer* buffer = slices_.acquire(bytes);
   gst_buffer_fill(buffer, 0, data, bytes);
   push(buffer, pts, duration, level_dbov, muted);
 }
 
 void TrackPad::push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted) {
   if (*flow_ <= GST_FLOW_EOS) return;
-  if (!zeros_ || zeros_bytes_ != bytes) {
-    g_clear_pointer(&zeros_, gst_memory_unref);
-    zeros_ = zeros_of(bytes);
-    zeros_bytes_ = bytes;
-  }
-  GstBuffer* buffer = gst_buffer_new();
-  gst_buffer_append_memory(buffer, gst_memory_ref(zeros_));
+  GstBuffer* buffer = slices_.acquire(bytes);
+  gst_buffer_memset(buffer, 0, 0, bytes);
   GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
   push(buffer, pts, duration, ROOM_AUDIO_SILENCE_DBOV, muted);
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "gst/roomaudio/slicepool.h"
 #include "trackconnection.h"
 
 namespace livekit {
@@ -61,8 +62,7 @@ class TrackPad {
   // Shared with the pad, which may live longer: a new link downstream (RECONFIGURE) makes up for
   // what an old one answered.
   std::shared_ptr<std::atomic<GstFlowReturn>> flow_;
-  GstMemory* zeros_ = nullptr;
-  size_t zeros_bytes_ = 0;
+  roomaudio::SlicePool slices_;
 };
 
 GstCaps* caps_of(const AudioFormat& format);

@@ -66,6 +66,12 @@ void room_audio_buffer_set_active_since(GstBuffer* buffer, GstClockTime running_
  * some 100 ms after beginning to talk. */
 GstClockTime room_audio_buffer_get_active_since(GstBuffer* buffer);
 
+/** A pool of writable buffers of @size bytes (callers may shrink them) whose RoomAudioMeta stays
+ * with them while they are away: naming the same tracks again allocates nothing. It is active; stop
+ * it with gst_buffer_pool_set_active() before the last gst_object_unref(). The memory of a buffer
+ * is what its last user left in it. */
+GstBufferPool* room_audio_buffer_pool_new(guint size);
+
 /* ---- Tracks carried along -------------------------------------------------------------------
  * A mix may carry the audio it was made of: references, not copies. So a recogniser behind the
  * mixer still hears each participant apart, when two talk at once too. Lost wherever a new buffer

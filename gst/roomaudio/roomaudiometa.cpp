@@ -38,27 +38,77 @@ gdouble level_field(const GstStructure* structure, GQuark field) {
   return value && G_VALUE_HOLDS_DOUBLE(value) ? g_value_get_double(value) : ROOM_AUDIO_SILENCE_DBOV;
 }
 
-// Fields one by one: thousands of times a second, the collecting of variable arguments shows.
+// A field's value to be written in place, null when it has to be made. The structure is the
+// caller's to change; GStreamer only hands out const values.
+GValue* value_in_place(GstStructure* structure, GQuark field, GType type) {
+  auto* value = const_cast<GValue*>(gst_structure_id_get_value(structure, field));
+  return value && G_VALUE_TYPE(value) == type ? value : nullptr;
+}
+
+// Buffers come back from a pool with what they said last (room_audio_buffer_pool_new()): what is
+// still true stays, so that a slice of the same track costs no allocation.
 void set_string(GstStructure* structure, GQuark field, const gchar* text) {
+  if (GValue* known = value_in_place(structure, field, G_TYPE_STRING)) {
+    if (g_strcmp0(g_value_get_string(known), or_empty(text)) != 0) {
+      g_value_set_string(known, or_empty(text));
+    }
+    return;
+  }
   GValue value = G_VALUE_INIT;
   g_value_init(&value, G_TYPE_STRING);
   g_value_set_string(&value, or_empty(text));
   gst_structure_id_take_value(structure, field, &value);
 }
 
+void set_double(GstStructure* structure, GQuark field, gdouble number) {
+  if (GValue* known = value_in_place(structure, field, G_TYPE_DOUBLE)) {
+    g_value_set_double(known, number);
+    return;
+  }
+  GValue value = G_VALUE_INIT;
+  g_value_init(&value, G_TYPE_DOUBLE);
+  g_value_set_double(&value, number);
+  gst_structure_id_take_value(structure, field, &value);
+}
+
+void set_boolean(GstStructure* structure, GQuark field, gboolean yes) {
+  if (GValue* known = value_in_place(structure, field, G_TYPE_BOOLEAN)) {
+    g_value_set_boolean(known, yes);
+    return;
+  }
+  GValue value = G_VALUE_INIT;
+  g_value_init(&value, G_TYPE_BOOLEAN);
+  g_value_set_boolean(&value, yes);
+  gst_structure_id_take_value(structure, field, &value);
+}
+
+constexpr gint kTrackFields = 5;
+
 void write_track(GstStructure* structure, const RoomAudioTrack* track) {
   const Fields& f = fields();
   set_string(structure, f.track, track->track);
   set_string(structure, f.identity, track->identity);
   set_string(structure, f.name, track->name);
-  GValue level = G_VALUE_INIT;
-  g_value_init(&level, G_TYPE_DOUBLE);
-  g_value_set_double(&level, track->level_dbov);
-  gst_structure_id_take_value(structure, f.level, &level);
-  GValue muted = G_VALUE_INIT;
-  g_value_init(&muted, G_TYPE_BOOLEAN);
-  g_value_set_boolean(&muted, track->muted);
-  gst_structure_id_take_value(structure, f.muted, &muted);
+  set_double(structure, f.level, track->level_dbov);
+  set_boolean(structure, f.muted, track->muted);
+}
+
+gboolean is_track_field(GQuark field, GValue*, gpointer) {
+  const Fields& f = fields();
+  return field == f.track || field == f.identity || field == f.name || field == f.level ||
+         field == f.muted;
+}
+
+gboolean is_tracks_field(GQuark field, GValue*, gpointer) {
+  return field == fields().tracks;
+}
+
+// Entry @index of a mix, to be written in place; null when there is none yet.
+GstStructure* track_entry(const GValue* tracks, guint index) {
+  if (index >= gst_value_array_get_size(tracks)) return nullptr;
+  const GValue* entry = gst_value_array_get_value(tracks, index);
+  return GST_VALUE_HOLDS_STRUCTURE(entry) ? static_cast<GstStructure*>(g_value_get_boxed(entry))
+                                          : nullptr;
 }
 
 void read_track(const GstStructure* structure, RoomAudioTrack* track) {
@@ -77,11 +127,10 @@ GstStructure* meta_structure(GstBuffer* buffer) {
   return meta ? gst_custom_meta_get_structure(reinterpret_cast<GstCustomMeta*>(meta)) : nullptr;
 }
 
-GstStructure* fresh_meta_structure(GstBuffer* buffer) {
-  const GstMetaInfo* info = room_audio_meta_register();
-  if (GstMeta* old = gst_buffer_get_meta(buffer, info->api)) gst_buffer_remove_meta(buffer, old);
-  return gst_custom_meta_get_structure(
-      reinterpret_cast<GstCustomMeta*>(gst_buffer_add_meta(buffer, info, nullptr)));
+GstStructure* ensure_meta_structure(GstBuffer* buffer) {
+  if (GstStructure* known = meta_structure(buffer)) return known;
+  return gst_custom_meta_get_structure(reinterpret_cast<GstCustomMeta*>(
+      gst_buffer_add_meta(buffer, room_audio_meta_register(), nullptr)));
 }
 
 const GValue* tracks_array(const GstStructure* structure) {
@@ -103,12 +152,29 @@ const GstMetaInfo* room_audio_meta_register(void) {
 
 void room_audio_buffer_set_track(GstBuffer* buffer, const RoomAudioTrack* track) {
   g_return_if_fail(gst_buffer_is_writable(buffer));
-  write_track(fresh_meta_structure(buffer), track);
+  GstStructure* structure = ensure_meta_structure(buffer);
+  write_track(structure, track);
+  if (gst_structure_n_fields(structure) != kTrackFields) {
+    gst_structure_filter_and_map_in_place(structure, is_track_field, nullptr);
+  }
 }
 
 void room_audio_buffer_set_mix(GstBuffer* buffer, const RoomAudioTrack* tracks, guint n_tracks) {
   g_return_if_fail(gst_buffer_is_writable(buffer));
-  GstStructure* structure = fresh_meta_structure(buffer);
+  GstStructure* structure = ensure_meta_structure(buffer);
+  if (gst_structure_n_fields(structure) > 0) {
+    gst_structure_filter_and_map_in_place(structure, is_tracks_field, nullptr);
+  }
+  const GValue* known = tracks_array(structure);
+  if (known && gst_value_array_get_size(known) == n_tracks) {
+    guint i = 0;
+    for (; i < n_tracks; ++i) {
+      GstStructure* entry = track_entry(known, i);
+      if (!entry) break;
+      write_track(entry, &tracks[i]);
+    }
+    if (i == n_tracks) return;
+  }
   GValue array = G_VALUE_INIT;
   gst_value_array_init(&array, n_tracks);
   for (guint i = 0; i < n_tracks; ++i) {

@@ -2,6 +2,9 @@
 #include <gst/check/gstharness.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "roomaudio/roomaudio.h"
 
 namespace {
@@ -147,6 +150,66 @@ TEST_F(RoomAudioMeta, DirectFeedIsSeenThroughGhostPadsButNotThroughAQueue) {
   gst_object_unref(source);
   gst_object_unref(inner_sink);
   gst_object_unref(bin);
+}
+
+// A buffer that comes back from a pool still says what it said last.
+TEST_F(RoomAudioMeta, WhatWasSaidBeforeIsReplacedAndNothingIsLeftOver) {
+  room_audio_buffer_set_track(buffer_, &alice_);
+  room_audio_buffer_set_active(buffer_, &alice_);
+  room_audio_buffer_set_active_since(buffer_, 5);
+  const RoomAudioTrack louder = {"TR_a", "alice", "Alice B.", -3, TRUE};
+  room_audio_buffer_set_track(buffer_, &louder);
+  RoomAudioTrack track;
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_STREQ(track.identity, "alice");
+  EXPECT_STREQ(track.name, "Alice B.");
+  EXPECT_DOUBLE_EQ(track.level_dbov, -3);
+  EXPECT_TRUE(track.muted);
+  EXPECT_FALSE(room_audio_buffer_get_active(buffer_, &track)) << "not judged anew";
+
+  const RoomAudioTrack both[] = {alice_, bob_};
+  room_audio_buffer_set_mix(buffer_, both, 2);
+  room_audio_buffer_set_active(buffer_, &bob_);
+  const RoomAudioTrack swapped[] = {bob_, louder};
+  room_audio_buffer_set_mix(buffer_, swapped, 2);
+  EXPECT_FALSE(room_audio_buffer_get_active(buffer_, &track));
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_STREQ(track.track, "TR_b");
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 1, &track));
+  EXPECT_STREQ(track.name, "Alice B.");
+  room_audio_buffer_set_mix(buffer_, both, 1);
+  EXPECT_EQ(room_audio_buffer_get_n_tracks(buffer_), 1);
+}
+
+TEST_F(RoomAudioMeta, PoolKeepsTheMetaAndMakesBuffersOfAnySizeUpToItsOwn) {
+  GstBufferPool* pool = room_audio_buffer_pool_new(1920);
+  std::vector<const GstStructure*> structures;
+  for (int round = 0; round < 8; ++round) {
+    GstBuffer* buffer = nullptr;
+    ASSERT_EQ(gst_buffer_pool_acquire_buffer(pool, &buffer, nullptr), GST_FLOW_OK);
+    ASSERT_TRUE(gst_buffer_is_writable(buffer));
+    EXPECT_EQ(gst_buffer_get_size(buffer), 1920u);
+    EXPECT_FALSE(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP));
+    if (round % 2) gst_buffer_set_size(buffer, 960);
+    GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
+    room_audio_buffer_set_track(buffer, round % 2 ? &alice_ : &bob_);
+    RoomAudioTrack track;
+    ASSERT_TRUE(room_audio_buffer_get_track(buffer, 0, &track));
+    EXPECT_STREQ(track.identity, round % 2 ? "alice" : "bob");
+    const GstStructure* structure =
+        gst_custom_meta_get_structure(gst_buffer_get_custom_meta(buffer, ROOM_AUDIO_META_NAME));
+    if (std::find(structures.begin(), structures.end(), structure) == structures.end()) {
+      structures.push_back(structure);
+    }
+    gst_buffer_unref(buffer);
+  }
+  EXPECT_LE(structures.size(), 3u) << "the same metas come back";
+  // One that is out when the pool goes finds its way home.
+  GstBuffer* late = nullptr;
+  gst_buffer_pool_acquire_buffer(pool, &late, nullptr);
+  gst_buffer_pool_set_active(pool, FALSE);
+  gst_object_unref(pool);
+  gst_buffer_unref(late);
 }
 
 }  // namespace
