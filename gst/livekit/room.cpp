@@ -93,20 +93,21 @@ void Room::pause() {
 }
 
 void Room::stop() {
+  std::deque<Newcomer> never_heard;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     accepting_ = false;
-    newcomers_.clear();
+    never_heard.swap(newcomers_);
+  }
+  for (Newcomer& newcomer : never_heard) {
+    newcomer.connection->close(kCloseGoingAway, "shutting down");
   }
   if (clock_) clock_->remove(this);
   clock_.reset();
+  const GstClockTime running_time = GST_CLOCK_TIME_IS_VALID(next_pts_) ? next_pts_ : 0;
   for (std::unique_ptr<Track>& track : std::exchange(tracks_, {})) {
-    track->abandon();
-    ++counters_.removed;
-    GstStructure* caller = describe(track->request());
-    gst_structure_set(caller, "reason", G_TYPE_STRING, track->end_reason(), nullptr);
-    observer_->on_caller_removed(caller);
-    gst_structure_free(caller);
+    track->abandon(running_time);
+    note_removed(*track);
   }
 }
 
@@ -278,11 +279,15 @@ void Room::step_tracks(const SliceTime& slice) {
 
 void Room::remove_track(std::unique_ptr<Track> track, GstClockTime running_time) {
   track->end(running_time);
-  ++counters_.removed;
   if (listener_) listener_->connection_ended(this);
-  GstStructure* caller = describe(track->request());
-  gst_structure_set(caller, "pad", G_TYPE_STRING, track->pad().name().c_str(), "reason",
-                    G_TYPE_STRING, track->end_reason(), nullptr);
+  note_removed(*track);
+}
+
+void Room::note_removed(const Track& track) {
+  ++counters_.removed;
+  GstStructure* caller = describe(track.request());
+  gst_structure_set(caller, "pad", G_TYPE_STRING, track.pad().name().c_str(), "reason",
+                    G_TYPE_STRING, track.end_reason(), nullptr);
   observer_->on_caller_removed(caller);
   gst_structure_free(caller);
 }

@@ -86,6 +86,7 @@ class Room final : public Route, private RoomClock::Client {
   void admit(Newcomer newcomer, const SliceTime& slice);
   void step_tracks(const SliceTime& slice);
   void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
+  void note_removed(const Track& track);
   void close_for_eos(const SliceTime& slice);
   void push_eos_without_tracks();
   void check_flow();

@@ -169,9 +169,10 @@ void Track::close(const char* reason, GstClockTime deadline) {
   media_->finish();
 }
 
-void Track::abandon() {
+void Track::abandon(GstClockTime running_time) {
   close("shutting down", 0);
   pad_.remove();
+  post("removed", running_time);
 }
 
 void Track::end(GstClockTime running_time) {

@@ -40,7 +40,7 @@ class Track final : private MessageHandler {
   // Ends the track from our side; what it holds is played for `grace` at most.
   void close(const char* reason, GstClockTime deadline);
   // Ends on the spot, without EOS: the element is shutting down.
-  void abandon();
+  void abandon(GstClockTime running_time);
   // After step() returned false: EOS, pad away, message.
   void end(GstClockTime running_time);
 

@@ -33,6 +33,29 @@ TEST_F(LivekitWsSrc, LifeCycleTwice) {
   }
 }
 
+TEST_F(LivekitWsSrc, ShutdownTellsWhoIsGoneAndFromWhichPad) {
+  std::vector<std::string> removed;
+  g_signal_connect(
+      room_->element(), "caller-removed",
+      G_CALLBACK(+[](GstElement*, GstStructure* caller, gpointer list) {
+        const gchar* pad = gst_structure_get_string(caller, "pad");
+        static_cast<std::vector<std::string>*>(list)->push_back(
+            std::string(gst_structure_get_string(caller, "identity")) + " " + (pad ? pad : "?"));
+      }),
+      &removed);
+  room_->play();
+  auto alice = call("alice", "TR_1");
+  tick();
+  gst_element_set_state(room_->element(), GST_STATE_PAUSED);
+  // Let in, but no slice has taken him over yet.
+  auto bob = call("bob", "TR_2");
+  gst_element_set_state(room_->element(), GST_STATE_READY);
+  EXPECT_EQ(removed, std::vector<std::string>{"alice src_0"});
+  EXPECT_TRUE(room_->has_message("removed alice"));
+  EXPECT_EQ(alice->closed_with(), 1001);
+  EXPECT_EQ(bob->closed_with(), 1001);
+}
+
 TEST_F(LivekitWsSrc, EveryStepOfStatesTwice) {
   for (int round = 0; round < 2; ++round) {
     for (const GstState state :
