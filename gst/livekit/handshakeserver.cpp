@@ -291,6 +291,9 @@ void HandshakeServer::judge(SoupServerMessage* message, Pending& pending) {
   if (const char* type = soup_message_headers_get_one(headers, "Content-Type")) {
     caller.content_type = type;
   }
+  if (const char* given = soup_message_headers_get_one(headers, "Authorization")) {
+    caller.authorization = given;
+  }
   caller.remote = pending.remote_name;
   caller.handshake = check_handshake(message);
   Admission admission = routes_.admit(caller);

@@ -132,7 +132,7 @@ Verdict RouteTable::judge(const Caller& caller, Admission& admission) {
   Verdict verdict = handshake_verdict(caller.handshake);
   if (verdict.http_status != 0) return verdict;
 
-  TrackAddress address{caller.path, caller.query, std::nullopt};
+  TrackAddress address{caller.path, caller.query, std::nullopt, caller.authorization};
   if (caller.content_type) address.content_type = *caller.content_type;
   verdict =
       parse_track_address(address, entry->path, entry->token, next_track_name(), admission.request);

@@ -25,6 +25,7 @@ struct Caller {
   std::string path;   // as on the wire
   std::string query;  // as on the wire
   std::optional<std::string> content_type;
+  std::string authorization;  // as on the wire, "" = none
   std::string remote;
   Handshake handshake = Handshake::kGood;
 };

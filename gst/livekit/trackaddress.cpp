@@ -91,6 +91,17 @@ bool parse_query(std::string_view text, Query& query) {
   return true;
 }
 
+// What follows "Bearer " (RFC 6750; the scheme's case does not matter), or nothing.
+std::string_view bearer_token(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() < kScheme.size()) return {};
+  for (size_t i = 0; i < kScheme.size(); ++i) {
+    const char c = authorization[i];
+    if ((c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c) != kScheme[i]) return {};
+  }
+  return authorization.substr(kScheme.size());
+}
+
 Verdict check_name(const char* what, const std::string& value) {
   if (value.size() > kMaxNameBytes) {
     return {400, std::string("the ") + what + " is longer than " + std::to_string(kMaxNameBytes) +
@@ -134,7 +145,9 @@ Verdict parse_track_address(const TrackAddress& address, const std::vector<std::
   auto path = split_path(address.path);
   Query query;
   if (!path || !parse_query(address.query, query)) {
-    return {400, "the address has a bad percent escape or too many parts"};
+    return {400,
+            "the address has a percent sign that no two hexadecimal digits follow (write it "
+            "%25), or too many parts"};
   }
   const auto taken = match_route(route, *path);
   if (!taken) return {404, "this path is not served"};
@@ -145,10 +158,12 @@ Verdict parse_track_address(const TrackAddress& address, const std::vector<std::
     const bool in_token = token.matches(query.token);
     const bool in_access_token = token.matches(query.access_token);
     const bool in_path = token.matches(rest.empty() ? std::string_view() : rest.front());
-    if (!in_token && !in_access_token && !in_path) {
-      return {401,
-              "the access token is missing or wrong: put it into the query (?token=) or, as a "
-              "part of its own, into the path before the identity"};
+    const bool in_header = token.matches(bearer_token(address.authorization));
+    if (!in_token && !in_access_token && !in_path && !in_header) {
+      return {
+          401,
+          "the access token is missing or wrong: put it into the query (?token=), as a part of "
+          "its own into the path before the identity, or into the header Authorization: Bearer"};
     }
     if (in_path) rest.erase(rest.begin());
   }

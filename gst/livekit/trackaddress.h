@@ -39,6 +39,7 @@ struct TrackAddress {
   std::string_view path;
   std::string_view query;
   std::optional<std::string_view> content_type;
+  std::string_view authorization;  // the HTTP field, "" = none
 };
 
 // Reads `address`, which must be under `route`. On welcome (http_status 0) `request` is filled in

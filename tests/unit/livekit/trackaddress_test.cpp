@@ -148,6 +148,19 @@ TEST(TrackAddress, Token) {
   EXPECT_EQ(who("/r/alice/t?token=x"), "r|alice|alice|t");
 }
 
+TEST(TrackAddress, TokenInTheHeaderIsForThoseWhoCanSendOne) {
+  const auto status = [](std::string_view authorization) {
+    TrackAddress address{"/r/alice/t", "", "audio/x-raw", authorization};
+    TrackRequest request;
+    return parse_track_address(address, {}, AccessToken("secret"), "c", request).http_status;
+  };
+  EXPECT_EQ(status("Bearer secret"), 0u);
+  EXPECT_EQ(status("bearer secret"), 0u);
+  for (const char* wrong : {"", "Bearer", "Bearer ", "secret", "Basic secret", "Bearer secrets"}) {
+    EXPECT_EQ(status(wrong), 401u) << wrong;
+  }
+}
+
 TEST(TrackAddress, NoReasonTellsTheToken) {
   for (const std::string target :
        {"/SESAME/r/%00/t", "/r/a/t?token=SESAME", "/SESAME/%zz", "/r/a/t?token=SESAME&rate=1",
