@@ -27,6 +27,7 @@ WebSocketConnection::WebSocketConnection(Transport transport, size_t max_message
                                          uint32_t idle_timeout_ms,
                                          std::weak_ptr<LingeringCloser> closer)
     : transport_(std::move(transport)),
+      descriptor_(g_socket_get_fd(transport_.socket.get())),
       reader_(FrameLimits{.max_message_size = max_message_size}),
       idle_timeout_us_(static_cast<int64_t>(idle_timeout_ms) * 1000),
       closer_(std::move(closer)) {}
@@ -100,7 +101,7 @@ WebSocketConnection::Received WebSocketConnection::receive(std::span<uint8_t> in
   if (transport_.tls) return receive_from_stream(transport_.stream.get(), into, count, error);
   ssize_t got;
   do {
-    got = ::recv(g_socket_get_fd(transport_.socket.get()), into.data(), into.size(), MSG_DONTWAIT);
+    got = ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   if (got > 0) {
     count = static_cast<size_t>(got);
@@ -184,8 +185,7 @@ void WebSocketConnection::flush() {
         unsent_.data(), unsent_.size(), nullptr, error.out());
     failed = sent < 0 && !error.would_block();
   } else {
-    sent = ::send(g_socket_get_fd(transport_.socket.get()), unsent_.data(), unsent_.size(),
-                  MSG_DONTWAIT | MSG_NOSIGNAL);
+    sent = ::send(descriptor_, unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     failed = sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
   }
   if (failed) {
@@ -221,6 +221,7 @@ void WebSocketConnection::end(ConnectionState state, std::string reason) {
   std::vector<uint8_t>().swap(unsent_);
   if (transport_.socket) g_socket_close(transport_.socket.get(), nullptr);
   transport_ = Transport{};
+  descriptor_ = -1;
 }
 
 }  // namespace livekit

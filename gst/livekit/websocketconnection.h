@@ -57,6 +57,7 @@ class WebSocketConnection : public TrackConnection, private FrameHandler {
   void end_with_close_frame(ConnectionState state, uint16_t code, std::string_view reason);
 
   Transport transport_;
+  int descriptor_;  // of the socket; -1 when it is closed
   FrameReader reader_;
   const int64_t idle_timeout_us_;
   const std::weak_ptr<LingeringCloser> closer_;

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "livekitwssrcproperties.h"
+
+#include <string>
+
+#include "gstlivekitwssrc.h"
+
+namespace {
+
+constexpr guint DEFAULT_PORT = 9000;
+constexpr const gchar* DEFAULT_ADDRESS = "0.0.0.0";
+constexpr const gchar* DEFAULT_PATH = "/";
+constexpr guint DEFAULT_MAX_CONNECTIONS = 0;
+constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 1 << 20;
+constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 60000;
+constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
+constexpr guint DEFAULT_SLICE_DURATION_MS = 10;
+constexpr guint DEFAULT_JITTER_MARGIN_MS = 10;
+constexpr guint DEFAULT_MAX_JITTER_MARGIN_MS = 200;
+constexpr guint DEFAULT_MAX_BACKLOG_MS = 30000;
+
+enum Playout { kPlayoutAligned, kPlayoutArrival };
+constexpr Playout DEFAULT_PLAYOUT = kPlayoutAligned;
+
+}  // namespace
+
+GType gst_livekit_ws_src_playout_get_type(void) {
+  static const GType type = [] {
+    static const GEnumValue values[] = {
+        {kPlayoutAligned, "Equal slices on all pads, paced by the room's clock (for mixing)",
+         "aligned"},
+        {kPlayoutArrival, "As it arrives, nothing paced or dropped (for transcripts)", "arrival"},
+        {0, nullptr, nullptr},
+    };
+    return g_enum_register_static("GstLivekitWsSrcPlayout", values);
+  }();
+  return type;
+}
+
+namespace livekit {
+
+Settings::Settings() {
+  listener.address = DEFAULT_ADDRESS;
+  listener.port = guint16(DEFAULT_PORT);
+  listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
+  route.path = DEFAULT_PATH;
+  route.max_connections = DEFAULT_MAX_CONNECTIONS;
+  route.max_message_size = DEFAULT_MAX_MESSAGE_SIZE;
+  route.idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS;
+  room.slice = DEFAULT_SLICE_DURATION_MS * GST_MSECOND;
+  room.playout.arrival = DEFAULT_PLAYOUT == kPlayoutArrival;
+  room.playout.margin_ms = DEFAULT_JITTER_MARGIN_MS;
+  room.playout.max_margin_ms = DEFAULT_MAX_JITTER_MARGIN_MS;
+  room.playout.max_backlog_ms = DEFAULT_MAX_BACKLOG_MS;
+}
+
+bool set_property(Settings& settings, guint id, const GValue* value) {
+  const auto text = [value](const gchar* fallback = "") -> std::string {
+    const gchar* given = g_value_get_string(value);
+    return given ? given : fallback;
+  };
+  switch (id) {
+    case PROP_ADDRESS:
+      settings.listener.address = text(DEFAULT_ADDRESS);
+      break;
+    case PROP_PORT:
+      settings.listener.port = guint16(g_value_get_uint(value));
+      break;
+    case PROP_PATH:
+      settings.route.path = text(DEFAULT_PATH);
+      break;
+    case PROP_TOKEN:
+      settings.route.token = text();
+      break;
+    case PROP_TLS_CERTIFICATE:
+      settings.listener.tls_certificate = text();
+      break;
+    case PROP_TLS_KEY:
+      settings.listener.tls_key = text();
+      break;
+    case PROP_MAX_CONNECTIONS:
+      settings.route.max_connections = g_value_get_uint(value);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      settings.route.max_message_size = g_value_get_uint(value);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      settings.route.idle_timeout_ms = g_value_get_uint(value);
+      break;
+    case PROP_HANDSHAKE_TIMEOUT:
+      settings.listener.handshake_timeout_ms = g_value_get_uint(value);
+      break;
+    case PROP_SLICE_DURATION:
+      settings.room.slice = g_value_get_uint(value) * GST_MSECOND;
+      break;
+    case PROP_PLAYOUT:
+      settings.room.playout.arrival = g_value_get_enum(value) == kPlayoutArrival;
+      break;
+    case PROP_CONTEXT:
+      settings.room.context = text();
+      break;
+    case PROP_JITTER_MARGIN:
+      settings.room.playout.margin_ms = g_value_get_uint(value);
+      break;
+    case PROP_MAX_JITTER_MARGIN:
+      settings.room.playout.max_margin_ms = g_value_get_uint(value);
+      break;
+    case PROP_MAX_BACKLOG:
+      settings.room.playout.max_backlog_ms = g_value_get_uint(value);
+      break;
+    case PROP_ROOM:
+      settings.room.label = text();
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool get_property(const Settings& settings, guint id, GValue* value) {
+  const auto set_text = [value](const std::string& text) {
+    g_value_set_string(value, text.empty() ? nullptr : text.c_str());
+  };
+  switch (id) {
+    case PROP_ADDRESS:
+      set_text(settings.listener.address);
+      break;
+    case PROP_PORT:
+      g_value_set_uint(value, settings.listener.port);
+      break;
+    case PROP_PATH:
+      set_text(settings.route.path);
+      break;
+    case PROP_TLS_CERTIFICATE:
+      set_text(settings.listener.tls_certificate);
+      break;
+    case PROP_TLS_KEY:
+      set_text(settings.listener.tls_key);
+      break;
+    case PROP_MAX_CONNECTIONS:
+      g_value_set_uint(value, settings.route.max_connections);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      g_value_set_uint(value, guint(settings.route.max_message_size));
+      break;
+    case PROP_IDLE_TIMEOUT:
+      g_value_set_uint(value, settings.route.idle_timeout_ms);
+      break;
+    case PROP_HANDSHAKE_TIMEOUT:
+      g_value_set_uint(value, settings.listener.handshake_timeout_ms);
+      break;
+    case PROP_SLICE_DURATION:
+      g_value_set_uint(value, guint(settings.room.slice / GST_MSECOND));
+      break;
+    case PROP_PLAYOUT:
+      g_value_set_enum(value, settings.room.playout.arrival ? kPlayoutArrival : kPlayoutAligned);
+      break;
+    case PROP_CONTEXT:
+      g_value_set_string(value, settings.room.context.c_str());
+      break;
+    case PROP_JITTER_MARGIN:
+      g_value_set_uint(value, settings.room.playout.margin_ms);
+      break;
+    case PROP_MAX_JITTER_MARGIN:
+      g_value_set_uint(value, settings.room.playout.max_margin_ms);
+      break;
+    case PROP_MAX_BACKLOG:
+      g_value_set_uint(value, settings.room.playout.max_backlog_ms);
+      break;
+    case PROP_ROOM:
+      set_text(settings.room.label);
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+void install_properties(GObjectClass* object_class) {
+  constexpr auto kFlags =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  const auto text = [object_class](guint id, const gchar* name, const gchar* nick,
+                                   const gchar* blurb, const gchar* initial, GParamFlags flags) {
+    g_object_class_install_property(object_class, id,
+                                    g_param_spec_string(name, nick, blurb, initial, flags));
+  };
+  const auto number = [object_class](guint id, const gchar* name, const gchar* nick,
+                                     const gchar* blurb, guint low, guint high, guint initial) {
+    g_object_class_install_property(
+        object_class, id, g_param_spec_uint(name, nick, blurb, low, high, initial, kFlags));
+  };
+  text(PROP_ADDRESS, "address", "Address", "IP address to listen on", DEFAULT_ADDRESS, kFlags);
+  number(PROP_PORT, "port", "Port",
+         "TCP port to listen on; elements with the same address and port share it. While running, "
+         "the real one (0 = any free port)",
+         0, 65535, DEFAULT_PORT);
+  text(PROP_PATH, "path", "Path",
+       "Requests below this path belong to this element; identity and track follow it",
+       DEFAULT_PATH, kFlags);
+  text(PROP_TOKEN, "token", "Token",
+       "Secret that a caller must have in path or query (empty = everybody may call)", nullptr,
+       GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  text(PROP_TLS_CERTIFICATE, "tls-certificate", "TLS certificate",
+       "PEM file with the certificate chain; makes it wss:// (empty = no TLS)", nullptr, kFlags);
+  text(PROP_TLS_KEY, "tls-key", "TLS key",
+       "PEM file with the private key (empty = in the certificate's file)", nullptr, kFlags);
+  number(PROP_MAX_CONNECTIONS, "max-connections", "Maximum connections",
+         "Connections at a time; more are refused with 503 (0 = no limit)", 0, G_MAXUINT,
+         DEFAULT_MAX_CONNECTIONS);
+  number(PROP_MAX_MESSAGE_SIZE, "max-message-size", "Maximum message size",
+         "Longest message in bytes; a longer one closes its connection with 1009", 125, G_MAXINT32,
+         DEFAULT_MAX_MESSAGE_SIZE);
+  number(PROP_IDLE_TIMEOUT, "idle-timeout", "Idle time-out",
+         "A connection on which nothing at all arrives for so long is lost, in milliseconds "
+         "(0 = never)",
+         0, G_MAXUINT, DEFAULT_IDLE_TIMEOUT_MS);
+  number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
+         "A caller whose request is not complete by then is cut off, in milliseconds", 1, G_MAXUINT,
+         DEFAULT_HANDSHAKE_TIMEOUT_MS);
+  number(PROP_SLICE_DURATION, "slice-duration", "Slice duration",
+         "Length of the slices that all pads carry, in milliseconds; also the latency reported "
+         "with playout=aligned",
+         2, 200, DEFAULT_SLICE_DURATION_MS);
+  g_object_class_install_property(
+      object_class, PROP_PLAYOUT,
+      g_param_spec_enum("playout", "Playout", "How audio is laid on the time line",
+                        GST_TYPE_LIVEKIT_WS_SRC_PLAYOUT, DEFAULT_PLAYOUT, kFlags));
+  text(PROP_CONTEXT, "context", "Context",
+       "Elements with the same context, clock and slice duration share one thread; put a leaky "
+       "queue behind each (empty = a thread of its own)",
+       "", kFlags);
+  number(PROP_JITTER_MARGIN, "jitter-margin", "Jitter margin",
+         "Audio kept in reserve for late messages to begin with, in milliseconds; it widens when "
+         "that is not enough",
+         0, 1000, DEFAULT_JITTER_MARGIN_MS);
+  number(PROP_MAX_JITTER_MARGIN, "max-jitter-margin", "Maximum jitter margin",
+         "The reserve never grows beyond, in milliseconds", 0, 5000, DEFAULT_MAX_JITTER_MARGIN_MS);
+  number(PROP_MAX_BACKLOG, "max-backlog", "Maximum backlog",
+         "Audio of one track that may wait after a stall, in milliseconds; the oldest beyond it is "
+         "dropped. With playout=arrival nothing is dropped: so long a track's time waits for late "
+         "audio",
+         100, 600000, DEFAULT_MAX_BACKLOG_MS);
+  text(PROP_ROOM, "room", "Room",
+       "Name of the room in messages and stats, when the caller's address does not tell", nullptr,
+       kFlags);
+  g_object_class_install_property(
+      object_class, PROP_STATS,
+      g_param_spec_boxed("stats", "Statistics", "Counters, and one entry a connection",
+                         GST_TYPE_STRUCTURE,
+                         GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+}
+
+}  // namespace livekit

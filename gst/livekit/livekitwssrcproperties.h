@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The properties of livekitwssrc. The element locks.
+#pragma once
+
+#include <gst/gst.h>
+
+#include "listener.h"
+#include "room.h"
+
+namespace livekit {
+
+enum SourceProperty : guint {
+  PROP_0,
+  PROP_ADDRESS,
+  PROP_PORT,
+  PROP_PATH,
+  PROP_TOKEN,
+  PROP_TLS_CERTIFICATE,
+  PROP_TLS_KEY,
+  PROP_MAX_CONNECTIONS,
+  PROP_MAX_MESSAGE_SIZE,
+  PROP_IDLE_TIMEOUT,
+  PROP_HANDSHAKE_TIMEOUT,
+  PROP_SLICE_DURATION,
+  PROP_PLAYOUT,
+  PROP_CONTEXT,
+  PROP_JITTER_MARGIN,
+  PROP_MAX_JITTER_MARGIN,
+  PROP_MAX_BACKLOG,
+  PROP_ROOM,
+  PROP_STATS,  // the element answers this one itself
+};
+
+struct Settings {
+  Settings();  // the defaults
+
+  ListenerConfig listener;
+  RouteConfig route;
+  RoomConfig room;
+};
+
+void install_properties(GObjectClass* object_class);
+// false: no such property.
+bool set_property(Settings& settings, guint id, const GValue* value);
+bool get_property(const Settings& settings, guint id, GValue* value);
+
+}  // namespace livekit
