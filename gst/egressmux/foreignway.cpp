@@ -130,6 +130,12 @@ void mix_unpositioned_channels(GstElement* chain, const GstStructure* structure)
 
 }  // namespace
 
+void ForeignWay::set_latency(GstClockTime latency) {
+  const std::lock_guard lock(mutex_);
+  latency_ = latency;
+  if (mixer_) g_object_set(mixer_, "latency", latency, nullptr);
+}
+
 bool ForeignWay::make_mixer() {
   if (mixer_) return true;
   GstElement* mixer = gst_element_factory_make_full(

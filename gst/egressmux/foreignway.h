@@ -20,7 +20,8 @@ class ForeignWay {
       : bin_(bin), sum_(sum), sum_element_(sum_element) {}
 
   /** Time the mixer grants its inputs beyond what they ask for; for the next mixer made. */
-  void set_latency(GstClockTime latency) { latency_ = latency; }
+  /** Any thread; acts on a running mixer too. */
+  void set_latency(GstClockTime latency);
 
   /** Leads @pad's stream of @caps to the mixer; from the pad's streaming thread. */
   bool attach(GstEgressMuxPad* pad, const GstCaps* caps);

@@ -216,7 +216,7 @@ static void gst_egress_mux_class_init(GstEgressMuxClass* klass) {
           "Time granted to inputs that come through the mixer, beyond the latency they report, and "
           "to a room's first slice before silence is put out, in nanoseconds",
           0, 10 * GST_SECOND, DEFAULT_LATENCY_NS,
-          GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)));
+          GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)));
   g_object_class_install_property(
       object_class, PROP_CARRY_TRACKS,
       g_param_spec_boolean(

@@ -30,6 +30,7 @@ void MuxShell::set_latency(GstClockTime latency) {
   latency_ = latency;
   foreign_->set_latency(latency);
   sum_->set_delay(latency);
+  update_latency();
 }
 
 void MuxShell::find_latency(GstClockTime* min, GstClockTime* max) {

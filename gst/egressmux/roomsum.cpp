@@ -273,8 +273,10 @@ GstFlowReturn RoomSum::negotiate(Lock& lock) {
       if (!allowed || gst_caps_can_intersect(caps, allowed)) break;
       gst_clear_caps(&caps);
     }
+    // Who takes nothing at all now (a branch that is being rebuilt) takes nothing converted either.
+    const bool takes_anything = !allowed || !gst_caps_is_empty(allowed);
     gst_clear_caps(&allowed);
-    if (!caps && attempt == 0 && !owner_->insert_converter()) break;
+    if (!caps && attempt == 0 && !(takes_anything && owner_->insert_converter())) break;
   }
   GstFlowReturn flow = GST_FLOW_OK;
   if (!caps) {
