@@ -13,7 +13,7 @@ namespace stt {
 
 namespace {
 
-constexpr std::chrono::milliseconds kRetryAfter{5000};
+constexpr std::chrono::milliseconds kRetryAfter{1000};
 // A decode makes room without saying so; results do say so.
 constexpr std::chrono::milliseconds kLookAgainAfter{50};
 // An input that is not live waits beyond this much undecoded audio.
@@ -384,23 +384,26 @@ void Session::write(const Transcript& transcript) {
 }
 
 void Session::note_written(Target& target, bool written, const std::string& error) {
-  const bool was_failing = std::exchange(target.failing, !written);
-  if (written || was_failing) return;
+  if (written) {
+    target.failing = false;
+    return;
+  }
+  if (!std::exchange(retry_due_, true)) {
+    worker_.post_after(kRetryAfter, [this] { retry_outputs(); });
+  }
+  // A reader that is slow is no failure.
+  if (error.empty() || std::exchange(target.failing, true)) return;
   ++write_failures_;
   if (!stopping_) host_.on_output_failed(target.output->location(), error);
-  worker_.post_after(kRetryAfter, [this] { retry_outputs(); });
 }
 
 void Session::retry_outputs() {
-  bool again = false;
+  retry_due_ = false;
   for (Target& target : targets_) {
     std::string error;
-    const bool was_failing = target.failing;
     const bool written = target.output->retry(error);
     note_written(target, written, error);
-    again = again || (was_failing && !written);
   }
-  if (again) worker_.post_after(kRetryAfter, [this] { retry_outputs(); });
 }
 
 SessionStats Session::stats() const {

@@ -127,6 +127,7 @@ class Session {
   std::atomic<size_t> writes_waiting_ = 0;
 
   std::vector<Target> targets_;  // the worker's thread, once started
+  bool retry_due_ = false;       // likewise
 
   mutable std::mutex lock_;
   std::condition_variable changed_;

@@ -326,9 +326,9 @@ double StreamTranscriber::run_partial() {
   const PartialJob job = std::move(*partial_);
   partial_.reset();
   if (!partial_session_) partial_session_ = parts_.partial_model->new_session();
-  Hypothesis hypothesis = decode(lock, *partial_session_, job.segment, false);
+  Decoded decoded = decode(lock, *parts_.partial_model, *partial_session_, job.segment, false);
   if (job.segment.utterance == open_utterance_) {
-    understood(job.segment, std::move(hypothesis), *parts_.partial_model, false);
+    understood(job.segment, std::move(decoded), false);
     publish_partial();
   } else {
     stats_.partials_dropped++;
@@ -348,9 +348,9 @@ double StreamTranscriber::decode_job(Lock& lock) {
   std::unique_ptr<Session>& session = is_fallback ? fallback_session_ : final_session_;
   if (!session) session = model.new_session();
   final_in_work_ = job.segment.utterance;
-  Hypothesis hypothesis = decode(lock, *session, job.segment, true);
+  Decoded decoded = decode(lock, model, *session, job.segment, true);
   final_in_work_ = 0;
-  understood(job.segment, std::move(hypothesis), model, true);
+  understood(job.segment, std::move(decoded), true);
   if (job.is_last()) publish_final(job.segment.utterance);
   publish_partial();
   return static_cast<double>(job.segment.samples.size()) / kSampleRateHz;
@@ -362,11 +362,11 @@ double StreamTranscriber::decode_speculation(Lock& lock) {
   speculation->state = Speculation::State::running;
   stats_.speculations++;
   if (!final_session_) final_session_ = parts_.final_model->new_session();
-  speculation->hypothesis = decode(lock, *final_session_, segment, true);
+  speculation->decoded = decode(lock, *parts_.final_model, *final_session_, segment, true);
   speculation->state = Speculation::State::done;
   // Until the silence is long enough, and if it never is, it is the best partial there can be.
   if (segment.utterance == open_utterance_) {
-    understood(segment, speculation->hypothesis, *parts_.final_model, false);
+    understood(segment, speculation->decoded, false);
     publish_partial();
   }
   return static_cast<double>(segment.samples.size()) / kSampleRateHz;
@@ -378,14 +378,16 @@ bool StreamTranscriber::is_fallback_due(const Job& job) const {
          parts_.now() - job.queued_at >= parts_.fallback_after;
 }
 
-Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const SegmentEvent& segment,
-                                     bool is_final) {
+StreamTranscriber::Decoded StreamTranscriber::decode(Lock& lock, const Model& model,
+                                                     Session& session, const SegmentEvent& segment,
+                                                     bool is_final) {
   const bool has_second = is_final && parts_.partial_model != parts_.final_model;
   if (has_second && !fallback_session_) fallback_session_ = parts_.partial_model->new_session();
   Session* const second_session = fallback_session_.get();
   lock.unlock();
-  Hypothesis hypothesis =
-      session.decode({segment.utterance, segment.part, segment.samples, is_final});
+  Decoded decoded = {session.decode({segment.utterance, segment.part, segment.samples, is_final}),
+                     &model};
+  Hypothesis& hypothesis = decoded.hypothesis;
   const int64_t speech_ns = segment.end_ns - segment.part_start_ns;
   hypothesis.text = plausible_text(hypothesis.text, speech_ns);
   // The large model now and then skips the first half of a span that begins inside a word, or all
@@ -396,7 +398,7 @@ Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const Segment
         second_session->decode({segment.utterance, segment.part, segment.samples, is_final});
     second.text = plausible_text(second.text, speech_ns);
     if (word_count(second.text) * 2 > word_count(hypothesis.text) * 3) {
-      hypothesis = std::move(second);
+      decoded = {std::move(second), parts_.partial_model.get()};
     }
   }
   for (Word& word : hypothesis.words) {
@@ -404,7 +406,7 @@ Hypothesis StreamTranscriber::decode(Lock& lock, Session& session, const Segment
     word.end_ns += segment.samples_ns;
   }
   lock.lock();
-  return hypothesis;
+  return decoded;
 }
 
 // Jobs whose text is known already, up to the first that has to be decoded.
@@ -417,7 +419,7 @@ void StreamTranscriber::take_ready_jobs() {
       continue;
     }
     if (job.speculation) {
-      understood(job.segment, std::move(job.speculation->hypothesis), *parts_.final_model, true);
+      understood(job.segment, std::move(job.speculation->decoded), true);
     } else {
       Utterance& utterance = utterances_[job.segment.utterance];
       utterance.speaker = job.segment.speaker;
@@ -431,19 +433,18 @@ void StreamTranscriber::take_ready_jobs() {
 
 // ---- Results ----------------------------------------------------------------------------------
 
-void StreamTranscriber::understood(const SegmentEvent& segment, Hypothesis hypothesis,
-                                   const Model& model, bool is_done) {
+void StreamTranscriber::understood(const SegmentEvent& segment, Decoded decoded, bool is_done) {
   Utterance& utterance = utterances_[segment.utterance];
   if (utterance.parts.size() <= segment.part) utterance.parts.resize(segment.part + 1);
   Utterance::Part& part = utterance.parts[segment.part];
   const size_t samples = segment.samples.size();
   // A partial may come in after what was decoded ahead of more audio.
   if (!is_done && (part.is_done || samples <= part.samples)) return;
-  part.hypothesis = std::move(hypothesis);
+  part.hypothesis = std::move(decoded.hypothesis);
   part.samples = samples;
   part.is_done = is_done;
   if (segment.part + 1 < utterance.parts.size()) return;
-  utterance.model = model.name();
+  utterance.model = decoded.model->name();
   utterance.speaker = segment.speaker;
   utterance.start_ns = segment.start_ns;
   utterance.end_ns = segment.end_ns;

@@ -69,12 +69,17 @@ class StreamTranscriber final : public Transcriber {
   using Input = std::variant<Audio, Silence, SpeakerChange, Drain>;
 
   // A part decoded before it was known to be one.
+  // What a decode gave, and the model whose words they are.
+  struct Decoded {
+    Hypothesis hypothesis;
+    const Model* model = nullptr;
+  };
   struct Speculation {
     enum class State { waiting, running, done };
     SegmentEvent segment;
     Clock::time_point queued_at;
     State state = State::waiting;
-    Hypothesis hypothesis;
+    Decoded decoded;
   };
   // A closed part of an utterance, or the mark of a drain, in the order in which they go out.
   struct Job {
@@ -142,7 +147,8 @@ class StreamTranscriber final : public Transcriber {
   double run_partial();
   double decode_job(Lock& lock);
   double decode_speculation(Lock& lock);
-  Hypothesis decode(Lock& lock, Session& session, const SegmentEvent& segment, bool is_final);
+  Decoded decode(Lock& lock, const Model& model, Session& session, const SegmentEvent& segment,
+                 bool is_final);
   void deliver(Lock& lock);
 
   // With mutex_.
@@ -157,8 +163,7 @@ class StreamTranscriber final : public Transcriber {
   void drop_partial();
   bool is_fallback_due(const Job& job) const;
   void take_ready_jobs();
-  void understood(const SegmentEvent& segment, Hypothesis hypothesis, const Model& model,
-                  bool is_done);
+  void understood(const SegmentEvent& segment, Decoded decoded, bool is_done);
   void publish_final(uint64_t utterance);
   void publish_partial();
   void publish(uint64_t id, Utterance& utterance, bool is_final);

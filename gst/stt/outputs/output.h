@@ -15,7 +15,7 @@ class Output {
  public:
   virtual ~Output() = default;
   virtual const std::string& location() const = 0;
-  // false: nothing is lost yet, it is kept for retry(); `error` says why.
+  // false: nothing is lost yet, it is kept for retry(); `error` says why, "" = the reader is slow.
   virtual bool write(const Transcript& transcript, std::string& error) = 0;
   virtual bool retry(std::string& error) = 0;
   virtual bool finish(std::string& error) { return retry(error); }
@@ -32,8 +32,8 @@ struct OutputOptions {
 std::unique_ptr<Output> open_file_output(const std::string& path, const OutputOptions& options,
                                          std::string& error);
 
-// Live captions or JSON lines on `fd`, which stays open. Waits for a reader that is slow only
-// until `stopping`.
+// Live captions or JSON lines on `fd`, which stays open. A reader that pauses gets what is kept for
+// it later; at the end it is waited for shortly, and not at all when `stopping`.
 std::unique_ptr<Output> open_stream_output(int fd, const std::string& location, bool json,
                                            const OutputOptions& options,
                                            const std::atomic<bool>& stopping);

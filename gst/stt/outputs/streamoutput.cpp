@@ -16,7 +16,9 @@ namespace {
 constexpr size_t kMaxKeptBytes = 1024 * 1024;
 // A pipe that polls writable takes this much without blocking.
 constexpr size_t kChunkBytes = 4096;
-constexpr int kPollMs = 200;
+// A reader that pauses for longer is left behind: the other outputs do not wait for it.
+constexpr int kPatienceMs = 200;
+constexpr int kLastPatienceMs = 2000;
 
 class StreamOutput : public Output {
  public:
@@ -44,23 +46,27 @@ class StreamOutput : public Output {
     } else {
       kept_ += text;
     }
-    return retry(error);
+    return flush(left_behind_ ? 0 : kPatienceMs, error);
   }
 
   bool finish(std::string& error) override {
     kept_ += captions_.finish();
-    return retry(error);
+    if (flush(stopping_ ? 0 : kLastPatienceMs, error)) return true;
+    if (error.empty()) error = "nobody reads";
+    return false;
   }
 
-  bool retry(std::string& error) override {
+  bool retry(std::string& error) override { return flush(0, error); }
+
+ private:
+  // Waits for the reader for `patience_ms` without progress.
+  bool flush(int patience_ms, std::string& error) {
     while (!kept_.empty()) {
       pollfd ready = {fd_, POLLOUT, 0};
-      const int count = poll(&ready, 1, kPollMs);
-      if (count == 0 || (count < 0 && errno == EINTR)) {
-        if (!stopping_) continue;
-        error = "nobody reads";
-        return false;
-      }
+      const int count = poll(&ready, 1, patience_ms);
+      if (count < 0 && errno == EINTR) continue;
+      left_behind_ = count == 0;
+      if (left_behind_) return false;
       const ssize_t done = ::write(fd_, kept_.data(), std::min(kept_.size(), kChunkBytes));
       if (done < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (done <= 0) {
@@ -72,7 +78,6 @@ class StreamOutput : public Output {
     return true;
   }
 
- private:
   int columns() const {
     winsize size = {};
     constexpr int kUsualColumns = 80;
@@ -86,6 +91,7 @@ class StreamOutput : public Output {
   const std::atomic<bool>& stopping_;
   Captions captions_;
   std::string kept_;
+  bool left_behind_ = false;  // the reader, when it was last seen
   uint64_t lost_ = 0;
 };
 

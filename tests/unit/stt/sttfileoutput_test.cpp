@@ -245,5 +245,37 @@ TEST_F(SttFileOutput, StreamThatNobodyReadsDoesNotHoldUpTheEnd) {
   close(ends[1]);
 }
 
+TEST_F(SttFileOutput, ReaderThatPausesIsLeftBehindAndGetsAllOfItLater) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  fcntl(ends[1], F_SETPIPE_SZ, 4096);
+  fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  const std::atomic<bool> stopping = false;
+  auto text = open_stream_output(ends[1], "pipe", false, {}, stopping);
+  const std::string first(20000, 'x');
+  EXPECT_FALSE(text->write(said("u1", 1, first), error_));
+  EXPECT_FALSE(text->write(said("u2", 2, "two"), error_));
+  EXPECT_EQ(error_, "");  // slow is no failure
+
+  std::string out;
+  bool done = false;
+  for (int round = 0; round < 100 && !done; ++round) {
+    char buffer[4096];
+    const ssize_t count = read(ends[0], buffer, sizeof buffer);
+    if (count > 0) out.append(buffer, size_t(count));
+    done = text->retry(error_);
+  }
+  EXPECT_TRUE(done);
+  for (char buffer[4096];;) {
+    const ssize_t count = read(ends[0], buffer, sizeof buffer);
+    if (count <= 0) break;
+    out.append(buffer, size_t(count));
+  }
+  EXPECT_EQ(out, "A: " + first + "\nA: two\n");
+  EXPECT_EQ(text->lost(), 0u);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 }  // namespace
 }  // namespace stt
