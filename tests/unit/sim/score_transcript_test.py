@@ -65,6 +65,12 @@ class ScoreTranscript(unittest.TestCase):
         wer = report["wer"]
         self.assertEqual((wer["substitutions"], wer["deletions"], wer["insertions"]), (1, 1, 1))
 
+    def test_plain_words_leave_contractions_and_numbers_alone(self):
+        stm = "standup 1 alice 1.0 2.0 Mr. Bob's self-made boxes\n"
+        report = self.report([final("alice", 1, "mister bobs self made boxes")], "t.jsonl", stm,
+                             "--words", "plain")
+        self.assertEqual((report["wer"]["words"], report["wer"]["errors"]), (5, 0))
+
     def test_swapped_labels_count_for_names_only(self):
         swapped = [{**r, "identity": {"alice": "bob", "bob": "alice"}[r["identity"]], "name": ""}
                    for r in GOOD]
