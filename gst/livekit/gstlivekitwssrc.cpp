@@ -157,7 +157,8 @@ bool start(GstLivekitWsSrc* self) {
                        unsigned(settings.listener.port)));
     return false;
   }
-  auto room = std::make_shared<livekit::Room>(GST_ELEMENT(self), &priv->emitter, settings.room);
+  auto room =
+      std::make_shared<livekit::Room>(GST_ELEMENT(self), &priv->emitter, settings.room_config());
   room->set_listener(listener);
   {
     const std::lock_guard<std::mutex> lock(priv->mutex);
@@ -257,7 +258,7 @@ gboolean query(GstElement* element, GstQuery* query) {
   LivekitWsSrcPrivate* priv = GST_LIVEKIT_WS_SRC(element)->priv;
   const std::lock_guard<std::mutex> lock(priv->mutex);
   const GstClockTime latency =
-      priv->room ? priv->room->latency() : livekit::latency_of(priv->settings.room, false);
+      priv->room ? priv->room->latency() : livekit::latency_of(priv->settings.room_config(), false);
   gst_query_set_latency(query, TRUE, latency, GST_CLOCK_TIME_NONE);
   return TRUE;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "livekitwssrcproperties.h"
 
+#include <algorithm>
 #include <string>
 
 #include "gstlivekitwssrc.h"
@@ -14,7 +15,11 @@ constexpr guint DEFAULT_MAX_CONNECTIONS = 0;
 constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 1 << 20;
 constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 60000;
 constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
-constexpr guint DEFAULT_SLICE_DURATION_MS = 10;
+constexpr guint DEFAULT_SLICE_DURATION_MS = 0;
+constexpr guint ALONE_SLICE_DURATION_MS = 10;
+// Rooms that share a thread are many: a third less CPU is worth more to them than 10 ms.
+constexpr guint SHARED_SLICE_DURATION_MS = 20;
+constexpr guint SHORTEST_SLICE_DURATION_MS = 2;
 constexpr guint DEFAULT_JITTER_MARGIN_MS = 10;
 constexpr guint DEFAULT_MAX_JITTER_MARGIN_MS = 200;
 constexpr guint DEFAULT_MAX_BACKLOG_MS = 30000;
@@ -52,6 +57,15 @@ Settings::Settings() {
   room.playout.margin_ms = DEFAULT_JITTER_MARGIN_MS;
   room.playout.max_margin_ms = DEFAULT_MAX_JITTER_MARGIN_MS;
   room.playout.max_backlog_ms = DEFAULT_MAX_BACKLOG_MS;
+}
+
+RoomConfig Settings::room_config() const {
+  RoomConfig config = room;
+  const guint automatic_ms =
+      room.context.empty() ? ALONE_SLICE_DURATION_MS : SHARED_SLICE_DURATION_MS;
+  if (config.slice == 0) config.slice = automatic_ms * GST_MSECOND;
+  config.slice = std::max<GstClockTime>(config.slice, SHORTEST_SLICE_DURATION_MS * GST_MSECOND);
+  return config;
 }
 
 bool set_property(Settings& settings, guint id, const GValue* value) {
@@ -218,9 +232,9 @@ void install_properties(GObjectClass* object_class) {
          "A caller whose request is not complete by then is cut off, in milliseconds", 1, G_MAXUINT,
          DEFAULT_HANDSHAKE_TIMEOUT_MS);
   number(PROP_SLICE_DURATION, "slice-duration", "Slice duration",
-         "Length of the slices that all pads carry, in milliseconds; also the latency reported "
-         "with playout=aligned",
-         2, 200, DEFAULT_SLICE_DURATION_MS);
+         "Length of the slices that all pads carry, in milliseconds, 2 at least; also the latency "
+         "reported with playout=aligned (0 = 10, or 20 for elements with a context)",
+         0, 200, DEFAULT_SLICE_DURATION_MS);
   g_object_class_install_property(
       object_class, PROP_PLAYOUT,
       g_param_spec_enum("playout", "Playout", "How audio is laid on the time line",

@@ -36,7 +36,10 @@ struct Settings {
 
   ListenerConfig listener;
   RouteConfig route;
-  RoomConfig room;
+  RoomConfig room;  // its slice as it was set, 0 = automatic
+
+  // With the slice that 0 stands for.
+  RoomConfig room_config() const;
 };
 
 void install_properties(GObjectClass* object_class);

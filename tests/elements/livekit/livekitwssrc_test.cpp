@@ -409,6 +409,26 @@ TEST_F(LivekitWsSrc, LatencyIsOneSlice) {
   EXPECT_EQ(room_->seen("src_0").buffers.at(0).bytes, 3840u);
 }
 
+TEST_F(LivekitWsSrc, SliceIsLongerWhereAThreadIsShared) {
+  const auto latency = [this] {
+    GstQuery* query = gst_query_new_latency();
+    EXPECT_TRUE(gst_element_query(room_->element(), query));
+    GstClockTime low = 0;
+    gst_query_parse_latency(query, nullptr, &low, nullptr);
+    gst_query_unref(query);
+    return low;
+  };
+  EXPECT_EQ(latency(), 10 * kMs);
+  room_->set("context", "many");
+  EXPECT_EQ(latency(), 20 * kMs);
+  room_->set("slice-duration", 1u);
+  EXPECT_EQ(latency(), 2 * kMs) << "as short as it gets";
+  room_->set("slice-duration", 10u);
+  EXPECT_EQ(latency(), 10 * kMs);
+  room_->play();
+  EXPECT_EQ(latency(), 10 * kMs);
+}
+
 TEST_F(LivekitWsSrc, UnlinkedPadIsNoError) {
   room_->link_nothing();
   room_->play();
