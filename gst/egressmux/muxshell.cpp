@@ -46,9 +46,8 @@ void on_unlinked(GstPad* pad, GstPad* /*peer*/, gpointer /*user_data*/) {
   shell_of(pad)->unlinked(GST_EGRESS_MUX_PAD(pad));
 }
 
-// Before the first caps anything may be asked for: a converter follows when it has to.
-gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
-  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS) return gst_pad_query_default(pad, parent, query);
+// What the pad's template says, whatever flows now.
+void answer_with_template_caps(GstPad* pad, GstQuery* query) {
   GstCaps* filter = nullptr;
   gst_query_parse_caps(query, &filter);
   GstCaps* caps = gst_pad_get_pad_template_caps(pad);
@@ -59,6 +58,12 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   }
   gst_query_set_caps_result(query, caps);
   gst_caps_unref(caps);
+}
+
+// Before the first caps anything may be asked for: a converter follows when it has to.
+gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS) return gst_pad_query_default(pad, parent, query);
+  answer_with_template_caps(pad, query);
   return TRUE;
 }
 
@@ -448,20 +453,10 @@ void MuxShell::check_end() {
 
 gboolean MuxShell::query(GstEgressMuxPad* pad, GstQuery* query) {
   switch (GST_QUERY_TYPE(query)) {
-    case GST_QUERY_CAPS: {
-      // Whatever the pad takes now, its stream may change to anything.
-      GstCaps* filter = nullptr;
-      gst_query_parse_caps(query, &filter);
-      GstCaps* caps = gst_pad_get_pad_template_caps(GST_PAD(pad));
-      if (filter) {
-        GstCaps* both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
-        gst_caps_unref(caps);
-        caps = both;
-      }
-      gst_query_set_caps_result(query, caps);
-      gst_caps_unref(caps);
+    case GST_QUERY_CAPS:
+      // Its stream may change to anything.
+      answer_with_template_caps(GST_PAD(pad), query);
       return TRUE;
-    }
     case GST_QUERY_ACCEPT_CAPS: {
       GstCaps* wanted = nullptr;
       gst_query_parse_accept_caps(query, &wanted);

@@ -38,48 +38,26 @@ gdouble level_field(const GstStructure* structure, GQuark field) {
   return value && G_VALUE_HOLDS_DOUBLE(value) ? g_value_get_double(value) : ROOM_AUDIO_SILENCE_DBOV;
 }
 
-// A field's value to be written in place, null when it has to be made. The structure is the
-// caller's to change; GStreamer only hands out const values.
-GValue* value_in_place(GstStructure* structure, GQuark field, GType type) {
-  auto* value = const_cast<GValue*>(gst_structure_id_get_value(structure, field));
-  return value && G_VALUE_TYPE(value) == type ? value : nullptr;
+// A field's value, to be written in place; made when there is none of this type. Buffers come back
+// from a pool with what they said last (room_audio_buffer_pool_new()): what is still true stays, so
+// that a slice of the same track costs no allocation. The structure is the caller's to change;
+// GStreamer only hands out const values.
+GValue* value_of(GstStructure* structure, GQuark field, GType type) {
+  const GValue* known = gst_structure_id_get_value(structure, field);
+  if (!known || G_VALUE_TYPE(known) != type) {
+    GValue fresh = G_VALUE_INIT;
+    g_value_init(&fresh, type);
+    gst_structure_id_take_value(structure, field, &fresh);
+    known = gst_structure_id_get_value(structure, field);
+  }
+  return const_cast<GValue*>(known);
 }
 
-// Buffers come back from a pool with what they said last (room_audio_buffer_pool_new()): what is
-// still true stays, so that a slice of the same track costs no allocation.
 void set_string(GstStructure* structure, GQuark field, const gchar* text) {
-  if (GValue* known = value_in_place(structure, field, G_TYPE_STRING)) {
-    if (g_strcmp0(g_value_get_string(known), or_empty(text)) != 0) {
-      g_value_set_string(known, or_empty(text));
-    }
-    return;
+  GValue* value = value_of(structure, field, G_TYPE_STRING);
+  if (g_strcmp0(g_value_get_string(value), or_empty(text)) != 0) {
+    g_value_set_string(value, or_empty(text));
   }
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, G_TYPE_STRING);
-  g_value_set_string(&value, or_empty(text));
-  gst_structure_id_take_value(structure, field, &value);
-}
-
-void set_double(GstStructure* structure, GQuark field, gdouble number) {
-  if (GValue* known = value_in_place(structure, field, G_TYPE_DOUBLE)) {
-    g_value_set_double(known, number);
-    return;
-  }
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, G_TYPE_DOUBLE);
-  g_value_set_double(&value, number);
-  gst_structure_id_take_value(structure, field, &value);
-}
-
-void set_boolean(GstStructure* structure, GQuark field, gboolean yes) {
-  if (GValue* known = value_in_place(structure, field, G_TYPE_BOOLEAN)) {
-    g_value_set_boolean(known, yes);
-    return;
-  }
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, G_TYPE_BOOLEAN);
-  g_value_set_boolean(&value, yes);
-  gst_structure_id_take_value(structure, field, &value);
 }
 
 constexpr gint kTrackFields = 5;
@@ -89,8 +67,8 @@ void write_track(GstStructure* structure, const RoomAudioTrack* track) {
   set_string(structure, f.track, track->track);
   set_string(structure, f.identity, track->identity);
   set_string(structure, f.name, track->name);
-  set_double(structure, f.level, track->level_dbov);
-  set_boolean(structure, f.muted, track->muted);
+  g_value_set_double(value_of(structure, f.level, G_TYPE_DOUBLE), track->level_dbov);
+  g_value_set_boolean(value_of(structure, f.muted, G_TYPE_BOOLEAN), track->muted);
 }
 
 gboolean is_track_field(GQuark field, GValue*, gpointer) {

@@ -62,25 +62,8 @@ class Mixer : public ::testing::Test {
     ADD_FAILURE() << "what was waited for did not come";
     return mixed;
   }
-  Names ways() {
-    Names found;
-    GstStructure* stats = nullptr;
-    g_object_get(mux_, "stats", &stats, nullptr);
-    const GValue* inputs = gst_structure_get_value(stats, "inputs");
-    for (guint i = 0; i < gst_value_array_get_size(inputs); ++i)
-      found.push_back(gst_structure_get_string(
-          gst_value_get_structure(gst_value_array_get_value(inputs, i)), "way"));
-    gst_structure_free(stats);
-    return found;
-  }
-  guint64 stat(const char* field) {
-    GstStructure* stats = nullptr;
-    guint64 value = G_MAXUINT64;
-    g_object_get(mux_, "stats", &stats, nullptr);
-    EXPECT_TRUE(gst_structure_get_uint64(stats, field, &value)) << field;
-    gst_structure_free(stats);
-    return value;
-  }
+  Names ways() { return ways_of(mux_); }
+  guint64 stat(const char* field) { return stat_of(mux_, field); }
   GstClockTime running_time() {
     GstClock* clock = gst_element_get_clock(mux_);
     if (!clock) return 0;

@@ -145,6 +145,28 @@ class RoomPad {
   GstElement* mux_ = nullptr;
 };
 
+inline guint64 stat_of(GstElement* mux, const char* field) {
+  GstStructure* stats = nullptr;
+  guint64 value = G_MAXUINT64;
+  g_object_get(mux, "stats", &stats, nullptr);
+  EXPECT_TRUE(gst_structure_get_uint64(stats, field, &value)) << field;
+  gst_structure_free(stats);
+  return value;
+}
+
+/** Which way each pad takes, by pad name order. */
+inline std::vector<std::string> ways_of(GstElement* mux) {
+  std::vector<std::string> found;
+  GstStructure* stats = nullptr;
+  g_object_get(mux, "stats", &stats, nullptr);
+  const GValue* inputs = gst_structure_get_value(stats, "inputs");
+  for (guint i = 0; i < gst_value_array_get_size(inputs); ++i)
+    found.push_back(gst_structure_get_string(
+        gst_value_get_structure(gst_value_array_get_value(inputs, i)), "way"));
+  gst_structure_free(stats);
+  return found;
+}
+
 class MuxTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { gst_init(nullptr, nullptr); }
@@ -172,26 +194,8 @@ class MuxTest : public ::testing::Test {
     }
     return read_buffer(buffer);
   }
-  guint64 stat(const char* field) {
-    GstStructure* stats = nullptr;
-    guint64 value = G_MAXUINT64;
-    g_object_get(mux_, "stats", &stats, nullptr);
-    EXPECT_TRUE(gst_structure_get_uint64(stats, field, &value)) << field;
-    gst_structure_free(stats);
-    return value;
-  }
-  /** Which way each pad takes, by pad name order. */
-  std::vector<std::string> ways() {
-    std::vector<std::string> found;
-    GstStructure* stats = nullptr;
-    g_object_get(mux_, "stats", &stats, nullptr);
-    const GValue* inputs = gst_structure_get_value(stats, "inputs");
-    for (guint i = 0; i < gst_value_array_get_size(inputs); ++i)
-      found.push_back(gst_structure_get_string(
-          gst_value_get_structure(gst_value_array_get_value(inputs, i)), "way"));
-    gst_structure_free(stats);
-    return found;
-  }
+  guint64 stat(const char* field) { return stat_of(mux_, field); }
+  std::vector<std::string> ways() { return ways_of(mux_); }
 
   GstElement* mux_ = nullptr;
   GstHarness* harness_ = nullptr;
