@@ -347,9 +347,7 @@ double StreamTranscriber::decode_job(Lock& lock) {
   const Model& model = is_fallback ? *parts_.partial_model : *parts_.final_model;
   std::unique_ptr<Session>& session = is_fallback ? fallback_session_ : final_session_;
   if (!session) session = model.new_session();
-  final_in_work_ = job.segment.utterance;
   Decoded decoded = decode(lock, model, *session, job.segment, true);
-  final_in_work_ = 0;
   understood(job.segment, std::move(decoded), true);
   if (job.is_last()) publish_final(job.segment.utterance);
   publish_partial();
@@ -456,15 +454,12 @@ void StreamTranscriber::publish_final(uint64_t id) {
   utterances_.erase(found);
 }
 
-// What is new of the utterance that is being spoken, unless an earlier one comes first.
+// What is new of the utterance that is being spoken. It does not wait for an earlier one's final:
+// what somebody says now is wanted now, and utterances are told apart by their numbers.
 void StreamTranscriber::publish_partial() {
   const auto found = utterances_.find(open_utterance_);
   if (found == utterances_.end() || !config_.partials) return;
-  if (final_in_work_ != 0 && final_in_work_ != open_utterance_) return;
-  const bool is_second = std::any_of(jobs_.begin(), jobs_.end(), [this](const Job& job) {
-    return !job.drained && job.segment.utterance != open_utterance_;
-  });
-  if (!is_second) publish(open_utterance_, found->second, false);
+  publish(open_utterance_, found->second, false);
 }
 
 void StreamTranscriber::publish(uint64_t id, Utterance& utterance, bool is_final) {

@@ -197,7 +197,6 @@ class StreamTranscriber final : public Transcriber {
   std::shared_ptr<Speculation> speculation_;
   std::optional<PartialJob> partial_;
   uint64_t open_utterance_ = 0;  // the one that had events and no final event yet; 0 = none
-  uint64_t final_in_work_ = 0;   // the utterance that decode_job is busy with; 0 = none
   std::map<uint64_t, Utterance> utterances_;
   std::deque<std::function<void()>> deliveries_;
   bool is_delivering_ = false;  // whoever set it calls them, without mutex_, in order

@@ -87,7 +87,7 @@ class Simulation {
     if (!shown_.insert(event.utterance).second) return;
     const double spoken_s =
         event.utterance == 1 ? first_sound_s_ : static_cast<double>(event.start_ns) / 1e9;
-    measured_.first_partial_s.push_back(std::max(decoded.done_s, last_final_s_) - spoken_s);
+    measured_.first_partial_s.push_back(decoded.done_s - spoken_s);
   }
   void handle_part(const stt::SegmentEvent& event, double now_s) {
     Decoded decoded;
