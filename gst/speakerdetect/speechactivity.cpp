@@ -41,6 +41,9 @@ constexpr int kQuietWindowTicks = 64;
 constexpr int kQuietOnsetTicks = 45;
 constexpr double kSpeechRangeDb = 9.0;
 
+// How much louder a vowel gets after its first moment.
+constexpr double kSwellDb = 5.0;
+
 constexpr int kPauseTicks = 50;        // a longer pause ends the talk
 constexpr int kSyllableGapTicks = 12;  // within the beginning of a talk
 constexpr int kFaintOnsetTicks = 15;
@@ -93,8 +96,10 @@ int longest_look(double sound_ms, double slice_ms) {
 
 Durations Durations::for_slices_of(uint64_t slice_ns) {
   const double slice_ms = std::clamp(double(slice_ns) / 1e6, 1.0, 100.0);
-  return {longest_look(50, slice_ms) + 1, longest_look(100, slice_ms) + 1,
-          longest_look(300, slice_ms) + 1};
+  // The first slice of a sound may hold only a part of it; the second is as loud as it gets.
+  const int attack = int(std::ceil(2 * slice_ms / 10.0));
+  return {longest_look(50, slice_ms) + 1, attack, longest_look(75, slice_ms),
+          longest_look(100, slice_ms) + 1, longest_look(300, slice_ms) + 1};
 }
 
 void TickBits::set_newest(int count) {
@@ -158,6 +163,7 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
   add_run(speech_, run_ticks_, sound, durations.run);
   add_run(clear_speech_, clear_run_ticks_, clear, durations.run);
   add_run(loud_speech_, loud_run_ticks_, sound && level_dbov >= kLoudSpeechDbov, durations.run);
+  follow_swell(level_dbov, durations);
   floor_.tick(level_dbov);
 
   if (run_ticks_ >= kSyllableTicks) last_syllable_ns_ = now_ns;
@@ -177,7 +183,17 @@ void SpeechActivity::tick(double level_dbov, const Durations& durations, uint64_
   smooth_level(level_dbov);
 }
 
+void SpeechActivity::follow_swell(double level_dbov, const Durations& durations) {
+  if (run_ticks_ <= durations.attack) attack_dbov_ = run_peak_dbov_ = level_dbov;
+  run_peak_dbov_ = std::max(run_peak_dbov_, level_dbov);
+}
+
 bool SpeechActivity::onset(const Durations& durations) const {
+  // A voice swells, while a click is at its loudest at once.
+  if (run_ticks_ >= durations.voice && loud_run_ticks_ >= durations.run &&
+      run_peak_dbov_ >= attack_dbov_ + kSwellDb) {
+    return true;
+  }
   if (clear_speech_.count_newest(kMediumTicks) >= durations.onset) return true;
   // A vowel, and what is quieter or short beside it.
   if (loud_speech_.count_newest(kMediumTicks) >= durations.run &&

@@ -20,6 +20,8 @@ inline constexpr double kSilenceDbov = -127.0;
  * inside a slice looks as long as the whole slice. */
 struct Durations {
   int run;     /* uninterrupted sound that is longer than a key stroke */
+  int attack;  /* a click is at its loudest by then */
+  int voice;   /* uninterrupted sound that swelled as a voice does */
   int onset;   /* sound that is longer than a click */
   int sustain; /* sound that is longer than "mm-hm" */
 
@@ -108,6 +110,7 @@ class SpeechActivity {
 
   bool onset(const Durations& durations) const;
   void smooth_level(double level_dbov);
+  void follow_swell(double level_dbov, const Durations& durations);
 
   NoiseFloor floor_;
   TickBits sounds_;       /* above the floor */
@@ -118,7 +121,9 @@ class SpeechActivity {
   int run_ticks_ = 0;
   int clear_run_ticks_ = 0;
   int loud_run_ticks_ = 0;
-  int sub_levels_ = 0; /* of this tick, for the immediate score */
+  double attack_dbov_ = kSilenceDbov; /* of the run: at the end of its attack, if it were a click */
+  double run_peak_dbov_ = kSilenceDbov; /* from then on */
+  int sub_levels_ = 0;                  /* of this tick, for the immediate score */
   double peak_dbov_ = kSilenceDbov;
   double smoothed_power_ = 0;
   bool talking_ = false;

@@ -190,4 +190,27 @@ TEST_F(Activity, ForgetsSpeechButNotTheRoom) {
   EXPECT_DOUBLE_EQ(activity_.noise_floor_dbov(), floor);
 }
 
+TEST_F(Activity, VowelThatSwellsIsKnownBeforeItIsLongerThanAClick) {
+  feed(-40, 1);
+  feed(-34, 1);
+  feed(-28, 1);
+  const int ticks = ticks_until_talking(-24, 20);
+  ASSERT_GT(ticks, 0);
+  EXPECT_LT(3 + ticks, Durations::for_slices_of(10 * kMs).onset);
+}
+
+TEST_F(Activity, ClickThatBeganInsideASliceHasNotSwelled) {
+  for (const double first : {-60.0, -40.0, -25.0, -12.0}) {
+    feed(first, 1);
+    // Noise goes up and down a little.
+    for (int i = 0; i < 5; ++i) {
+      feed(-12, 1);
+      feed(-9, 1);
+    }
+    EXPECT_FALSE(activity_.talking()) << first;
+    feed(kSilenceDbov, 100);
+    EXPECT_FALSE(activity_.talking()) << first;
+  }
+}
+
 }  // namespace
