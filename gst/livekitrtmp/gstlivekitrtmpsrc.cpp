@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * SECTION:element-livekitrtmpsrc
+ *
+ * A server for LiveKit's Room Composite Egress over RTMP, without an RTMP server: it listens, takes
+ * one publisher, and gives what he publishes as FLV. Nobody publishing is a normal state. A
+ * publisher who goes and comes back continues the same stream: one header, no EOS, timestamps that
+ * never go back and keep the time that passed.
+ *
+ * Timestamps, of buffers and in the FLV, are running time: a publisher's first frame lies where it
+ * arrives, and from there on his own timestamps count.
+ *
+ * ## Messages
+ * `livekit-publisher` (element message):
+ * * `event` (string): added, removed, lost (the connection broke, timed out, or broke the
+ * protocol), refused, stalled (nothing came for a second), resumed
+ * * `path`, `stream`, `remote`, `reason` (string), `status` (uint, of refused)
+ * * `gap` (uint64, ns, of added: so long nobody published), `running-time` (uint64, ns),
+ *   `utc` (string, ISO 8601)
+ *
+ * One bad publisher gives a warning that names him, never an error.
+ *
+ * ## Signals
+ * `caller-connecting` (accept or refuse), `caller-added`, `caller-removed`, `caller-rejected`.
+ *
+ * ## Example
+ * |[
+ * gst-launch-1.0 -e livekitrtmpsrc port=1935 path=/live/standup ! flvdemux ! decodebin !
+ * audioconvert ! sttsink location=standup.vtt
+ * ]| Live captions of a room; LiveKit's egress publishes to rtmp://HOST/live/standup.
+ */
+#include "gstlivekitrtmpsrc.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "flvstream.h"
+#include "listener.h"
+#include "receiver.h"
+
+GST_DEBUG_CATEGORY(gst_livekit_rtmp_src_debug);
+#define GST_CAT_DEFAULT gst_livekit_rtmp_src_debug
+
+namespace {
+
+constexpr const gchar* DEFAULT_ADDRESS = "0.0.0.0";
+constexpr guint DEFAULT_PORT = 1935;
+constexpr const gchar* DEFAULT_PATH = "/";
+constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
+constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 60000;
+constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 4 << 20;
+constexpr guint DEFAULT_MAX_QUEUE_SIZE = 4 << 20;
+constexpr guint DEFAULT_LATENCY_MS = 300;
+constexpr gboolean DEFAULT_AUDIO_ONLY = FALSE;
+
+// Nothing for so long is a stall; with nobody publishing, time is moved on so often.
+constexpr gint64 kQuietUs = 1000000;
+
+enum {
+  PROP_0,
+  PROP_ADDRESS,
+  PROP_PORT,
+  PROP_PATH,
+  PROP_TOKEN,
+  PROP_TLS_CERTIFICATE,
+  PROP_TLS_KEY,
+  PROP_HANDSHAKE_TIMEOUT,
+  PROP_IDLE_TIMEOUT,
+  PROP_MAX_MESSAGE_SIZE,
+  PROP_MAX_QUEUE_SIZE,
+  PROP_LATENCY,
+  PROP_AUDIO_ONLY,
+  PROP_STATS,
+};
+
+enum {
+  SIGNAL_CALLER_CONNECTING,
+  SIGNAL_CALLER_ADDED,
+  SIGNAL_CALLER_REMOVED,
+  SIGNAL_CALLER_REJECTED,
+  LAST_SIGNAL
+};
+guint signals[LAST_SIGNAL];
+
+GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
+
+struct Settings {
+  rtmp::ListenerConfig listener;
+  rtmp::RouteConfig route;
+  guint max_queue_bytes = DEFAULT_MAX_QUEUE_SIZE;
+  guint latency_ms = DEFAULT_LATENCY_MS;
+  bool audio_only = DEFAULT_AUDIO_ONLY;
+};
+
+Settings default_settings() {
+  Settings settings;
+  settings.listener.address = DEFAULT_ADDRESS;
+  settings.listener.port = guint16(DEFAULT_PORT);
+  settings.listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
+  settings.route.path = DEFAULT_PATH;
+  settings.route.idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS;
+  settings.route.max_message_bytes = DEFAULT_MAX_MESSAGE_SIZE;
+  return settings;
+}
+
+// The receiver's events as signals of the element.
+class SignalEmitter final : public rtmp::ReceiverObserver {
+ public:
+  explicit SignalEmitter(GstElement* element) : element_(element) {}
+
+  bool on_caller_connecting(const GstStructure* caller) override {
+    gboolean welcome = TRUE;
+    g_signal_emit(element_, signals[SIGNAL_CALLER_CONNECTING], 0, caller, &welcome);
+    return welcome != FALSE;
+  }
+  void on_caller_added(const GstStructure* caller) override {
+    g_signal_emit(element_, signals[SIGNAL_CALLER_ADDED], 0, caller);
+  }
+  void on_caller_removed(const GstStructure* caller) override {
+    g_signal_emit(element_, signals[SIGNAL_CALLER_REMOVED], 0, caller);
+  }
+  void on_caller_rejected(const GstStructure* caller) override {
+    g_signal_emit(element_, signals[SIGNAL_CALLER_REJECTED], 0, caller);
+  }
+
+ private:
+  GstElement* const element_;
+};
+
+struct LivekitRtmpSrcPrivate {
+  explicit LivekitRtmpSrcPrivate(GstElement* element) : emitter(element) {}
+
+  SignalEmitter emitter;
+
+  // Streaming thread, and start().
+  std::unique_ptr<rtmp::FlvStream> stream;
+  bool stalled = false;
+  bool frame_pushed = false;
+
+  std::mutex mutex;  // guards all below
+  Settings settings = default_settings();
+  guint16 bound_port = 0;  // 0 = not listening
+  std::shared_ptr<rtmp::Listener> listener;
+  std::shared_ptr<rtmp::Receiver> receiver;
+};
+
+}  // namespace
+
+struct _GstLivekitRtmpSrc {
+  GstPushSrc parent;
+  LivekitRtmpSrcPrivate* priv;
+};
+
+G_DEFINE_TYPE(GstLivekitRtmpSrc, gst_livekit_rtmp_src, GST_TYPE_PUSH_SRC)
+GST_ELEMENT_REGISTER_DEFINE(livekitrtmpsrc, "livekitrtmpsrc", GST_RANK_NONE,
+                            GST_TYPE_LIVEKIT_RTMP_SRC)
+
+namespace {
+
+std::shared_ptr<rtmp::Receiver> receiver_of(GstLivekitRtmpSrc* self) {
+  const std::lock_guard lock(self->priv->mutex);
+  return self->priv->receiver;
+}
+
+void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
+  LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(object)->priv;
+  const auto text = [value](const gchar* fallback = "") -> std::string {
+    const gchar* given = g_value_get_string(value);
+    return given ? given : fallback;
+  };
+  const std::lock_guard lock(priv->mutex);
+  Settings& settings = priv->settings;
+  switch (id) {
+    case PROP_ADDRESS:
+      settings.listener.address = text(DEFAULT_ADDRESS);
+      break;
+    case PROP_PORT:
+      settings.listener.port = guint16(g_value_get_uint(value));
+      break;
+    case PROP_PATH:
+      settings.route.path = text(DEFAULT_PATH);
+      break;
+    case PROP_TOKEN:
+      settings.route.token = text();
+      break;
+    case PROP_TLS_CERTIFICATE:
+      settings.listener.tls_certificate = text();
+      break;
+    case PROP_TLS_KEY:
+      settings.listener.tls_key = text();
+      break;
+    case PROP_HANDSHAKE_TIMEOUT:
+      settings.listener.handshake_timeout_ms = g_value_get_uint(value);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      settings.route.idle_timeout_ms = g_value_get_uint(value);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      settings.route.max_message_bytes = g_value_get_uint(value);
+      break;
+    case PROP_MAX_QUEUE_SIZE:
+      settings.max_queue_bytes = g_value_get_uint(value);
+      break;
+    case PROP_LATENCY:
+      settings.latency_ms = g_value_get_uint(value);
+      break;
+    case PROP_AUDIO_ONLY:
+      settings.audio_only = g_value_get_boolean(value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+      break;
+  }
+}
+
+void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
+  LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(object)->priv;
+  const std::lock_guard lock(priv->mutex);
+  const Settings& settings = priv->settings;
+  const auto set_text = [value](const std::string& text) {
+    g_value_set_string(value, text.empty() ? nullptr : text.c_str());
+  };
+  switch (id) {
+    case PROP_ADDRESS:
+      set_text(settings.listener.address);
+      break;
+    case PROP_PORT:
+      g_value_set_uint(value, priv->bound_port ? priv->bound_port : settings.listener.port);
+      break;
+    case PROP_PATH:
+      set_text(settings.route.path);
+      break;
+    case PROP_TLS_CERTIFICATE:
+      set_text(settings.listener.tls_certificate);
+      break;
+    case PROP_TLS_KEY:
+      set_text(settings.listener.tls_key);
+      break;
+    case PROP_HANDSHAKE_TIMEOUT:
+      g_value_set_uint(value, settings.listener.handshake_timeout_ms);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      g_value_set_uint(value, settings.route.idle_timeout_ms);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      g_value_set_uint(value, guint(settings.route.max_message_bytes));
+      break;
+    case PROP_MAX_QUEUE_SIZE:
+      g_value_set_uint(value, settings.max_queue_bytes);
+      break;
+    case PROP_LATENCY:
+      g_value_set_uint(value, settings.latency_ms);
+      break;
+    case PROP_AUDIO_ONLY:
+      g_value_set_boolean(value, settings.audio_only);
+      break;
+    case PROP_STATS:
+      g_value_take_boxed(value, priv->receiver ? priv->receiver->stats()
+                                               : gst_structure_new_empty("livekitrtmpsrc-stats"));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+      break;
+  }
+}
+
+// Opens the door, so that a port in use or a bad certificate is an error before PLAYING.
+gboolean start(GstBaseSrc* src) {
+  GstLivekitRtmpSrc* self = GST_LIVEKIT_RTMP_SRC(src);
+  LivekitRtmpSrcPrivate* priv = self->priv;
+  Settings settings;
+  {
+    const std::lock_guard lock(priv->mutex);
+    settings = priv->settings;
+  }
+  std::string error;
+  std::shared_ptr<rtmp::Listener> listener = rtmp::Listener::acquire(settings.listener, error);
+  if (!listener) {
+    GST_ELEMENT_ERROR(self, RESOURCE, OPEN_READ, ("%s", error.c_str()),
+                      ("listening on %s:%u", settings.listener.address.c_str(),
+                       unsigned(settings.listener.port)));
+    return FALSE;
+  }
+  priv->stream = std::make_unique<rtmp::FlvStream>(settings.audio_only);
+  priv->stalled = false;
+  priv->frame_pushed = false;
+  auto receiver = std::make_shared<rtmp::Receiver>(
+      GST_ELEMENT(self), &priv->emitter,
+      rtmp::ReceiverConfig{settings.route.path, settings.max_queue_bytes, settings.audio_only});
+  receiver->set_listener(listener);
+  {
+    const std::lock_guard lock(priv->mutex);
+    priv->listener = listener;
+    priv->receiver = receiver;
+    priv->bound_port = listener->port();
+  }
+  if (!listener->add_route(settings.route, receiver.get(), error)) {
+    GST_ELEMENT_ERROR(
+        self, RESOURCE, BUSY, ("%s", error.c_str()),
+        ("path %s on port %u", settings.route.path.c_str(), unsigned(listener->port())));
+    const std::lock_guard lock(priv->mutex);
+    priv->receiver.reset();
+    priv->listener.reset();
+    priv->bound_port = 0;
+    return FALSE;
+  }
+  GST_INFO_OBJECT(self, "listening on %s:%u", settings.listener.address.c_str(),
+                  unsigned(listener->port()));
+  return TRUE;
+}
+
+gboolean stop(GstBaseSrc* src) {
+  LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(src)->priv;
+  std::shared_ptr<rtmp::Listener> listener;
+  std::shared_ptr<rtmp::Receiver> receiver;
+  {
+    const std::lock_guard lock(priv->mutex);
+    listener = priv->listener;
+    receiver = priv->receiver;
+  }
+  if (!listener) return TRUE;
+  listener->remove_route(receiver.get());
+  receiver->shut_down();
+  // Destroyed after the lock is released.
+  const std::lock_guard lock(priv->mutex);
+  priv->listener.reset();
+  priv->receiver.reset();
+  priv->bound_port = 0;
+  return TRUE;
+}
+
+gint64 running_time_ms(GstLivekitRtmpSrc* self) {
+  const GstClockTime now = gst_element_get_current_running_time(GST_ELEMENT(self));
+  return GST_CLOCK_TIME_IS_VALID(now) ? gint64(now / GST_MSECOND) : 0;
+}
+
+// The second after which nothing has come is over.
+void on_quiet(GstLivekitRtmpSrc* self, rtmp::Receiver& receiver) {
+  LivekitRtmpSrcPrivate* priv = self->priv;
+  if (priv->stream->has_publisher()) {
+    if (!priv->stalled && priv->frame_pushed) {
+      priv->stalled = true;
+      receiver.report_stalled(true);
+    }
+    return;
+  }
+  // So that whoever waits for more of a sentence knows that there is none.
+  const auto gap = priv->stream->idle(running_time_ms(self));
+  if (!gap || !priv->frame_pushed) return;
+  gst_pad_push_event(GST_BASE_SRC_PAD(self), gst_event_new_gap(gap->start_ms * GST_MSECOND,
+                                                               gap->duration_ms * GST_MSECOND));
+}
+
+GstBuffer* wrap(rtmp::FlvPiece piece, bool first) {
+  auto owner = std::make_unique<std::vector<uint8_t>>(std::move(piece.bytes));
+  std::vector<uint8_t>* const bytes = owner.release();
+  GstBuffer* buffer = gst_buffer_new_wrapped_full(
+      GstMemoryFlags(0), bytes->data(), bytes->size(), 0, bytes->size(), bytes, [](gpointer data) {
+        std::unique_ptr<std::vector<uint8_t>>(static_cast<std::vector<uint8_t>*>(data)).reset();
+      });
+  GST_BUFFER_PTS(buffer) = GstClockTime(piece.time_ms) * GST_MSECOND;
+  GST_BUFFER_DTS(buffer) = GST_BUFFER_PTS(buffer);
+  if (piece.discont || first) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
+  if (piece.configuration) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_HEADER);
+  return buffer;
+}
+
+GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
+  GstLivekitRtmpSrc* self = GST_LIVEKIT_RTMP_SRC(src);
+  LivekitRtmpSrcPrivate* priv = self->priv;
+  const std::shared_ptr<rtmp::Receiver> receiver = receiver_of(self);
+  if (!receiver) return GST_FLOW_FLUSHING;
+  while (true) {
+    rtmp::QueuedMedia item;
+    switch (receiver->queue().pop(item, kQuietUs)) {
+      case rtmp::MediaQueue::Popped::kFlushing:
+        return GST_FLOW_FLUSHING;
+      case rtmp::MediaQueue::Popped::kEnded:
+        return GST_FLOW_EOS;
+      case rtmp::MediaQueue::Popped::kTimeout:
+        on_quiet(self, *receiver);
+        continue;
+      case rtmp::MediaQueue::Popped::kItem:
+        break;
+    }
+    const bool media = item.event == rtmp::QueuedMedia::Event::kMedia;
+    if (priv->stalled && media) receiver->report_stalled(false);
+    priv->stalled = false;
+    const gint64 age_ms = (g_get_monotonic_time() - item.arrival_us) / 1000;
+    auto piece = priv->stream->take(std::move(item), running_time_ms(self) - age_ms);
+    if (!piece) continue;
+    if (!piece->configuration) receiver->report_lateness(piece->lateness_ms);
+    if (piece->first_frame) {
+      // Demuxers begin their segment at the first frame; this makes its running time the true one.
+      GstSegment segment;
+      gst_segment_init(&segment, GST_FORMAT_TIME);
+      segment.start = GstClockTime(piece->time_ms) * GST_MSECOND;
+      segment.time = segment.base = segment.position = segment.start;
+      gst_base_src_new_segment(GST_BASE_SRC(self), &segment);
+    }
+    if (!piece->configuration) priv->frame_pushed = true;
+    const bool header = piece->bytes.front() == 'F';
+    *out = wrap(std::move(*piece), header);
+    return GST_FLOW_OK;
+  }
+}
+
+gboolean unlock(GstBaseSrc* src) {
+  if (const auto receiver = receiver_of(GST_LIVEKIT_RTMP_SRC(src))) {
+    receiver->queue().set_flushing(true);
+  }
+  return TRUE;
+}
+
+gboolean unlock_stop(GstBaseSrc* src) {
+  if (const auto receiver = receiver_of(GST_LIVEKIT_RTMP_SRC(src))) {
+    receiver->queue().set_flushing(false);
+  }
+  return TRUE;
+}
+
+gboolean is_seekable(GstBaseSrc*) {
+  return FALSE;
+}
+
+gboolean query(GstBaseSrc* src, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY) {
+    return GST_BASE_SRC_CLASS(gst_livekit_rtmp_src_parent_class)->query(src, query);
+  }
+  LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(src)->priv;
+  const std::lock_guard lock(priv->mutex);
+  gst_query_set_latency(query, TRUE, priv->settings.latency_ms * GST_MSECOND, GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
+// The publisher is let go, what he sent goes out, then EOS.
+gboolean send_event(GstElement* element, GstEvent* event) {
+  LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(element)->priv;
+  std::shared_ptr<rtmp::Listener> listener;
+  std::shared_ptr<rtmp::Receiver> receiver;
+  {
+    const std::lock_guard lock(priv->mutex);
+    listener = priv->listener;
+    receiver = priv->receiver;
+  }
+  if (GST_EVENT_TYPE(event) != GST_EVENT_EOS || !receiver) {
+    return GST_ELEMENT_CLASS(gst_livekit_rtmp_src_parent_class)->send_event(element, event);
+  }
+  gst_event_unref(event);
+  receiver->queue().end();
+  listener->close_route(receiver.get(), "the receiver has ended the stream");
+  return TRUE;
+}
+
+void finalize(GObject* object) {
+  delete GST_LIVEKIT_RTMP_SRC(object)->priv;
+  G_OBJECT_CLASS(gst_livekit_rtmp_src_parent_class)->finalize(object);
+}
+
+// One "no" is enough.
+gboolean all_accept(GSignalInvocationHint*, GValue* total, const GValue* answer, gpointer) {
+  const gboolean accepted = g_value_get_boolean(answer);
+  g_value_set_boolean(total, accepted);
+  return accepted;
+}
+
+gboolean accept_caller(GstElement*, const GstStructure*) {
+  return TRUE;
+}
+
+void install_properties(GObjectClass* object_class) {
+  constexpr auto kFlags =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  const auto text = [object_class](guint id, const gchar* name, const gchar* nick,
+                                   const gchar* blurb, const gchar* initial, GParamFlags flags) {
+    g_object_class_install_property(object_class, id,
+                                    g_param_spec_string(name, nick, blurb, initial, flags));
+  };
+  const auto number = [object_class](guint id, const gchar* name, const gchar* nick,
+                                     const gchar* blurb, guint low, guint high, guint initial) {
+    g_object_class_install_property(
+        object_class, id, g_param_spec_uint(name, nick, blurb, low, high, initial, kFlags));
+  };
+  text(PROP_ADDRESS, "address", "Address", "IP address to listen on", DEFAULT_ADDRESS, kFlags);
+  number(PROP_PORT, "port", "Port",
+         "TCP port to listen on; elements with the same address and port share it. While running, "
+         "the real one (0 = any free port)",
+         0, 65535, DEFAULT_PORT);
+  text(PROP_PATH, "path", "Path",
+       "Application and stream name that belong to this element, and all below them; the longest "
+       "match wins (/ = any)",
+       DEFAULT_PATH, kFlags);
+  text(PROP_TOKEN, "token", "Token",
+       "Secret that a publisher must have at the end of the stream name or in ?token= (empty = "
+       "everybody may publish)",
+       nullptr, GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
+  text(PROP_TLS_CERTIFICATE, "tls-certificate", "TLS certificate",
+       "PEM file with the certificate chain; makes it rtmps:// (empty = no TLS)", nullptr, kFlags);
+  text(PROP_TLS_KEY, "tls-key", "TLS key",
+       "PEM file with the private key (empty = in the certificate's file)", nullptr, kFlags);
+  number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
+         "A caller who does not publish by then is cut off, in milliseconds", 1, G_MAXUINT,
+         DEFAULT_HANDSHAKE_TIMEOUT_MS);
+  number(PROP_IDLE_TIMEOUT, "idle-timeout", "Idle time-out",
+         "A publisher from whom nothing at all arrives for so long is lost, in milliseconds "
+         "(0 = never)",
+         0, G_MAXUINT, DEFAULT_IDLE_TIMEOUT_MS);
+  number(PROP_MAX_MESSAGE_SIZE, "max-message-size", "Maximum message size",
+         "Longest message in bytes; a longer one ends its publisher's connection", 1024,
+         rtmp::kMaxMessageLength, DEFAULT_MAX_MESSAGE_SIZE);
+  number(PROP_MAX_QUEUE_SIZE, "max-queue-size", "Maximum queue size",
+         "When the pipeline is so far behind, in bytes, the publisher has to wait; nothing is "
+         "dropped",
+         4096, G_MAXINT32, DEFAULT_MAX_QUEUE_SIZE);
+  number(PROP_LATENCY, "latency", "Latency",
+         "How late media may come and still be played in time by a sink that keeps to the clock, "
+         "in milliseconds; LiveKit is 2800 late while somebody is muted",
+         0, 60000, DEFAULT_LATENCY_MS);
+  g_object_class_install_property(
+      object_class, PROP_AUDIO_ONLY,
+      g_param_spec_boolean("audio-only", "Audio only", "Leave video out", DEFAULT_AUDIO_ONLY,
+                           kFlags));
+  g_object_class_install_property(
+      object_class, PROP_STATS,
+      g_param_spec_boxed("stats", "Statistics", "Counters, and who publishes", GST_TYPE_STRUCTURE,
+                         GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+}
+
+void install_signals(GObjectClass* object_class) {
+  const GType type = G_TYPE_FROM_CLASS(object_class);
+  const GType caller = GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE;
+  /**
+   * GstLivekitRtmpSrc::caller-connecting:
+   * @element: the element
+   * @caller: path, stream, remote (strings)
+   *
+   * Somebody wants to publish. From the network thread; must not block.
+   *
+   * Returns: %FALSE to refuse. Without a handler everybody is accepted.
+   */
+  signals[SIGNAL_CALLER_CONNECTING] = g_signal_new_class_handler(
+      "caller-connecting", type, G_SIGNAL_RUN_LAST, G_CALLBACK(accept_caller), all_accept, nullptr,
+      nullptr, G_TYPE_BOOLEAN, 1, caller);
+  /**
+   * GstLivekitRtmpSrc::caller-added:
+   * @element: the element
+   * @caller: as in caller-connecting
+   *
+   * Somebody publishes. From the network thread; must not block.
+   */
+  signals[SIGNAL_CALLER_ADDED] = g_signal_new("caller-added", type, G_SIGNAL_RUN_LAST, 0, nullptr,
+                                              nullptr, nullptr, G_TYPE_NONE, 1, caller);
+  /**
+   * GstLivekitRtmpSrc::caller-removed:
+   * @element: the element
+   * @caller: as in caller-added, and reason (string): closed, lost, timed-out, replaced,
+   *   protocol-error or shutdown
+   *
+   * The publisher has gone. From the network thread; must not block.
+   */
+  signals[SIGNAL_CALLER_REMOVED] = g_signal_new("caller-removed", type, G_SIGNAL_RUN_LAST, 0,
+                                                nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
+  /**
+   * GstLivekitRtmpSrc::caller-rejected:
+   * @element: the element
+   * @caller: remote, reason (strings), status (uint, as HTTP would say it)
+   *
+   * Somebody was turned away. From the network thread; must not block.
+   */
+  signals[SIGNAL_CALLER_REJECTED] = g_signal_new("caller-rejected", type, G_SIGNAL_RUN_LAST, 0,
+                                                 nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
+}
+
+}  // namespace
+
+static void gst_livekit_rtmp_src_class_init(GstLivekitRtmpSrcClass* klass) {
+  GST_DEBUG_CATEGORY_INIT(gst_livekit_rtmp_src_debug, "livekitrtmpsrc", 0,
+                          "LiveKit egress over RTMP");
+  GObjectClass* object_class = G_OBJECT_CLASS(klass);
+  GstElementClass* element_class = GST_ELEMENT_CLASS(klass);
+  GstBaseSrcClass* src_class = GST_BASE_SRC_CLASS(klass);
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  object_class->finalize = finalize;
+  install_properties(object_class);
+  install_signals(object_class);
+
+  element_class->send_event = GST_DEBUG_FUNCPTR(send_event);
+  src_class->start = GST_DEBUG_FUNCPTR(start);
+  src_class->stop = GST_DEBUG_FUNCPTR(stop);
+  src_class->unlock = GST_DEBUG_FUNCPTR(unlock);
+  src_class->unlock_stop = GST_DEBUG_FUNCPTR(unlock_stop);
+  src_class->is_seekable = GST_DEBUG_FUNCPTR(is_seekable);
+  src_class->query = GST_DEBUG_FUNCPTR(query);
+  GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(create);
+  gst_element_class_add_static_pad_template(element_class, &src_template);
+  gst_element_class_set_static_metadata(
+      element_class, "LiveKit egress RTMP source", "Source/Network",
+      "Takes what LiveKit's Room Composite Egress publishes, without an RTMP server",
+      "gst-plugins-egress");
+}
+
+static void gst_livekit_rtmp_src_init(GstLivekitRtmpSrc* self) {
+  self->priv = new LivekitRtmpSrcPrivate(GST_ELEMENT(self));
+  gst_base_src_set_live(GST_BASE_SRC(self), TRUE);
+  gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME);
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "networkserver.h"
+
+#include <glib-unix.h>
+#include <gst/gst.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+GST_DEBUG_CATEGORY_EXTERN(rtmp_listener_debug);
+#define GST_CAT_DEFAULT rtmp_listener_debug
+
+namespace rtmp {
+
+using livekit::ErrorHolder;
+using livekit::GObjectPtr;
+using livekit::share;
+
+namespace {
+
+// Callers who do not publish yet. The oldest gives way to a new one: an honest handshake takes
+// milliseconds, so whoever opens connections and stays silent drives out his own kind.
+constexpr size_t kMaxPending = 1024;
+constexpr int kAcceptsPerTurn = 64;
+constexpr guint kAcceptPauseMs = 200;
+constexpr guint kAcceptSoonMs = 10;
+constexpr guint kTickMs = 100;
+constexpr int kEventsPerTurn = 64;
+constexpr uint8_t kTlsHandshakeRecord = 0x16;
+
+std::string describe(GSocketAddress* address) {
+  if (!G_IS_INET_SOCKET_ADDRESS(address)) return {};
+  auto* inet = G_INET_SOCKET_ADDRESS(address);
+  GInetAddress* host = g_inet_socket_address_get_address(inet);
+  const std::unique_ptr<char, decltype(&g_free)> text(g_inet_address_to_string(host), g_free);
+  std::string name = text.get();
+  if (g_inet_address_get_family(host) == G_SOCKET_FAMILY_IPV6) name = "[" + name + "]";
+  return name + ":" + std::to_string(g_inet_socket_address_get_port(inet));
+}
+
+}  // namespace
+
+NetworkServer::NetworkServer(NetworkSettings settings, PublishRoutes& routes)
+    : settings_(std::move(settings)),
+      routes_(routes),
+      context_(g_main_context_ref_thread_default()),
+      closer_(std::make_shared<livekit::LingeringCloser>(context_)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  events_.reset(g_unix_fd_source_new(epoll_, G_IO_IN));
+  g_source_set_callback(events_.get(), G_SOURCE_FUNC(on_events), this, nullptr);
+  g_source_attach(events_.get(), context_);
+  watch_listening();
+}
+
+NetworkServer::~NetworkServer() {
+  acceptable_.reset();
+  accept_again_.reset();
+  events_.reset();
+  more_turns_.reset();
+  tick_.reset();
+  g_socket_close(settings_.listening.get(), nullptr);
+  while (!entries_.empty()) {
+    const auto first = entries_.begin();
+    first->second.connection->end(PublisherEnd::kShutdown, "the server is shutting down");
+    remove(first->first);
+  }
+  // All of them are cancelled by now.
+  while (tls_handshakes_ > 0) g_main_context_iteration(context_, TRUE);
+  closer_->stop();
+  ::close(epoll_);
+  g_main_context_unref(context_);
+}
+
+// ---- Callers come ------------------------------------------------------------------------------
+
+void NetworkServer::watch_listening() {
+  acceptable_.reset(g_socket_create_source(settings_.listening.get(), G_IO_IN, nullptr));
+  g_source_set_callback(acceptable_.get(), G_SOURCE_FUNC(on_acceptable), this, nullptr);
+  g_source_attach(acceptable_.get(), context_);
+}
+
+gboolean NetworkServer::on_acceptable(GSocket* socket, GIOCondition condition, gpointer data) {
+  auto* const self = static_cast<NetworkServer*>(data);
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!self->accept_one()) break;
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+bool NetworkServer::accept_one() {
+  ErrorHolder error;
+  GObjectPtr<GSocket> socket(g_socket_accept(settings_.listening.get(), nullptr, error.out()));
+  if (socket) {
+    welcome(std::move(socket));
+    return true;
+  }
+  if (error.would_block()) return false;
+  if (error.is(G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES)) {
+    GST_WARNING("cannot accept a connection: %s", error.message().c_str());
+    // Callers who do not publish give their descriptors to those who wait, a part at a time.
+    const size_t count = (pending_.size() + 3) / 4;
+    for (size_t i = 0; i < count; ++i) expire(*pending_.begin(), "too many connections");
+    pause_accepting(count > 0 ? kAcceptSoonMs : kAcceptPauseMs);
+    return false;
+  }
+  // ECONNABORTED and the like: the caller has hung up already.
+  GST_INFO("a connection ended before it was accepted: %s", error.message().c_str());
+  return true;
+}
+
+// The listening socket stays readable while nothing can be accepted; polling it would spin.
+void NetworkServer::pause_accepting(guint wait_ms) {
+  acceptable_.reset();
+  accept_again_.reset(g_timeout_source_new(wait_ms));
+  g_source_set_callback(accept_again_.get(), on_accept_again, this, nullptr);
+  g_source_attach(accept_again_.get(), context_);
+}
+
+gboolean NetworkServer::on_accept_again(gpointer data) {
+  auto* const self = static_cast<NetworkServer*>(data);
+  self->watch_listening();
+  self->accept_again_.reset();
+  return G_SOURCE_REMOVE;
+}
+
+void NetworkServer::welcome(GObjectPtr<GSocket> socket) {
+  const GObjectPtr<GSocketAddress> remote(g_socket_get_remote_address(socket.get(), nullptr));
+  if (!remote) return;
+  while (pending_.size() >= kMaxPending) expire(*pending_.begin(), "too many callers at once");
+  g_socket_set_blocking(socket.get(), FALSE);
+  const uint64_t id = ++last_id_;
+  Entry& entry = entries_[id];
+  entry.connection = std::make_unique<Connection>(
+      static_cast<ConnectionOwner&>(*this), id, std::move(socket), describe(remote.get()),
+      int64_t{settings_.handshake_timeout_ms} * 1000, g_get_monotonic_time());
+  pending_.insert(id);
+  // GIO does each TLS handshake in a thread of a small pool; one who connects and says nothing
+  // must not hold such a thread, so the handshake begins with his first byte.
+  entry.stage = settings_.certificate ? Stage::kTlsWaiting : Stage::kOpen;
+  watch(entry, EPOLLIN);
+  if (tick_) return;
+  tick_.reset(g_timeout_source_new(kTickMs));
+  g_source_set_callback(tick_.get(), on_tick, this, nullptr);
+  g_source_attach(tick_.get(), context_);
+}
+
+void NetworkServer::begin_tls(Entry& entry) {
+  Connection& connection = *entry.connection;
+  uint8_t first = 0;
+  const ssize_t count = ::recv(connection.descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count <= 0) return remove(connection.id());
+  watch(entry, 0);
+  if (first != kTlsHandshakeRecord) {
+    routes_.refused_unrouted(connection.remote(),
+                             {400, "spoke plain RTMP to a TLS port: publish to rtmps://"});
+    return remove(connection.id());
+  }
+  ErrorHolder error;
+  const GObjectPtr<GSocketConnection> plain(
+      g_socket_connection_factory_create_connection(connection.socket()));
+  GIOStream* tls = g_tls_server_connection_new(G_IO_STREAM(plain.get()),
+                                               settings_.certificate.get(), error.out());
+  if (!tls) {
+    GST_WARNING("no TLS for %s: %s", connection.remote().c_str(), error.message().c_str());
+    return remove(connection.id());
+  }
+  // Nobody is asked for a certificate, and the default list of authorities costs 4 MB a connection.
+  g_tls_connection_set_database(G_TLS_CONNECTION(tls), nullptr);
+  g_tls_connection_set_require_close_notify(G_TLS_CONNECTION(tls), FALSE);
+  connection.set_tls_stream(GObjectPtr<GIOStream>(tls));
+  entry.stage = Stage::kTlsHandshake;
+  entry.cancellable.reset(g_cancellable_new());
+  auto ticket = std::make_unique<TlsTicket>(TlsTicket{this, connection.id()});
+  ++tls_handshakes_;
+  g_tls_connection_handshake_async(G_TLS_CONNECTION(tls), G_PRIORITY_DEFAULT,
+                                   entry.cancellable.get(), on_tls_done, ticket.release());
+}
+
+void NetworkServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointer data) {
+  const std::unique_ptr<TlsTicket> ticket(static_cast<TlsTicket*>(data));
+  ErrorHolder error;
+  const bool done =
+      g_tls_connection_handshake_finish(G_TLS_CONNECTION(stream), result, error.out());
+  NetworkServer* const self = ticket->server;
+  --self->tls_handshakes_;
+  Entry* const entry = self->find(ticket->id);
+  if (!entry) return;
+  entry->cancellable.reset();
+  if (done) {
+    entry->stage = Stage::kOpen;
+    self->watch(*entry, EPOLLIN);
+    // TLS may have read ahead.
+    self->read(*entry);
+    return;
+  }
+  const std::string& remote = entry->connection->remote();
+  GST_INFO("TLS handshake with %s failed: %s", remote.c_str(), error.message().c_str());
+  self->routes_.refused_unrouted(remote, {400, "TLS handshake failed: " + error.message()});
+  // Nobody uses the socket any more.
+  entry->stage = Stage::kTlsWaiting;
+  self->remove(ticket->id);
+}
+
+// ---- Bytes come --------------------------------------------------------------------------------
+
+gboolean NetworkServer::on_events(gint descriptor, GIOCondition condition, gpointer data) {
+  auto* const self = static_cast<NetworkServer*>(data);
+  std::array<epoll_event, kEventsPerTurn> events;
+  const int count = epoll_wait(descriptor, events.data(), kEventsPerTurn, 0);
+  for (int i = 0; i < count; ++i)
+    self->handle(events[size_t(i)].data.u64, events[size_t(i)].events);
+  return G_SOURCE_CONTINUE;
+}
+
+void NetworkServer::handle(uint64_t id, uint32_t events) {
+  Entry* const entry = find(id);
+  if (!entry) return;
+  if (entry->stage == Stage::kTlsWaiting) return begin_tls(*entry);
+  if (events & ~uint32_t{EPOLLOUT}) return read(*entry);
+  settle(*entry, entry->connection->write());
+}
+
+void NetworkServer::read(Entry& entry) {
+  settle(entry, entry.connection->read(g_get_monotonic_time()));
+}
+
+// What a connection needs next, after anything was done with it. `entry` may be gone after it.
+void NetworkServer::settle(Entry& entry, Connection::Wants wants) {
+  Connection& connection = *entry.connection;
+  if (wants == Connection::Wants::kEnd) return remove(connection.id());
+  if (entry.publishing != connection.publishing()) {
+    entry.publishing = connection.publishing();
+    if (entry.publishing) {
+      pending_.erase(connection.id());
+    } else {
+      pending_.insert(connection.id());
+    }
+  }
+  if (wants == Connection::Wants::kMoreTurns) want_turns(connection.id());
+  const uint32_t reading = connection.paused() ? 0 : uint32_t{EPOLLIN};
+  watch(entry, reading | (connection.has_unsent() ? uint32_t{EPOLLOUT} : 0));
+}
+
+void NetworkServer::watch(Entry& entry, uint32_t events) {
+  if (entry.events == events) return;
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = entry.connection->id();
+  // With nothing to watch for it is taken out: epoll always tells of errors, and would spin.
+  const int operation = events == 0         ? EPOLL_CTL_DEL
+                        : entry.events == 0 ? EPOLL_CTL_ADD
+                                            : EPOLL_CTL_MOD;
+  epoll_ctl(epoll_, operation, entry.connection->descriptor(), &event);
+  entry.events = events;
+}
+
+void NetworkServer::want_turns(uint64_t id) {
+  turns_.insert(id);
+  if (more_turns_) return;
+  more_turns_.reset(g_idle_source_new());
+  g_source_set_priority(more_turns_.get(), G_PRIORITY_DEFAULT);
+  g_source_set_callback(more_turns_.get(), on_more_turns, this, nullptr);
+  g_source_attach(more_turns_.get(), context_);
+}
+
+gboolean NetworkServer::on_more_turns(gpointer data) {
+  auto* const self = static_cast<NetworkServer*>(data);
+  self->more_turns_.reset();
+  for (const uint64_t id : std::exchange(self->turns_, {})) {
+    if (Entry* const entry = self->find(id)) self->read(*entry);
+  }
+  return G_SOURCE_REMOVE;
+}
+
+void NetworkServer::resume(uint64_t route_id) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.connection->route_id() != route_id || !entry.connection->paused()) continue;
+    entry.connection->resume();
+    // Not read at once: there is but one, and `entries_` is being walked through.
+    want_turns(id);
+  }
+}
+
+// ---- Callers go --------------------------------------------------------------------------------
+
+gboolean NetworkServer::on_tick(gpointer data) {
+  auto* const self = static_cast<NetworkServer*>(data);
+  const int64_t now_us = g_get_monotonic_time();
+  for (auto next = self->entries_.begin(); next != self->entries_.end();) {
+    const auto current = next++;
+    if (current->second.connection->check_time(now_us) == Connection::Wants::kEnd) {
+      GST_INFO("%s is given up", current->second.connection->remote().c_str());
+      self->remove(current->first);
+    }
+  }
+  if (!self->entries_.empty()) return G_SOURCE_CONTINUE;
+  self->tick_.reset();
+  return G_SOURCE_REMOVE;
+}
+
+void NetworkServer::close_route(uint64_t route_id, const std::string& reason) {
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto current = next++;
+    if (current->second.connection->route_id() != route_id) continue;
+    current->second.connection->end(PublisherEnd::kShutdown, reason);
+    remove(current->first);
+  }
+}
+
+void NetworkServer::replace(uint64_t id) {
+  Entry* const entry = find(id);
+  if (!entry) return;
+  entry->connection->end(PublisherEnd::kReplaced, "was silent, and another publisher came");
+  remove(id);
+}
+
+void NetworkServer::expire(uint64_t id, const std::string& why) {
+  Entry* const entry = find(id);
+  if (!entry) return;
+  routes_.refused_unrouted(entry->connection->remote(), {503, why});
+  entry->connection->end(PublisherEnd::kShutdown, why);
+  remove(id);
+}
+
+void NetworkServer::remove(uint64_t id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  Entry entry = std::move(found->second);
+  watch(entry, 0);
+  entries_.erase(found);
+  pending_.erase(id);
+  turns_.erase(id);
+  if (entry.stage == Stage::kOpen) {
+    entry.connection->finish(*closer_);
+    return;
+  }
+  if (entry.stage == Stage::kTlsWaiting) return;
+  // The stream is TLS's for as long as its handshake runs; it finds the end.
+  g_cancellable_cancel(entry.cancellable.get());
+  g_socket_shutdown(entry.connection->socket(), TRUE, TRUE, nullptr);
+  entry.connection->abandon();
+}
+
+NetworkServer::Entry* NetworkServer::find(uint64_t id) {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+}  // namespace rtmp
