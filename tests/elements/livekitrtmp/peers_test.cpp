@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Callers who mean no good or know no better, many callers, and TLS.
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "rtmpfixture.h"
+
+namespace rtmp::test {
+namespace {
+
+Bytes frames(int count) {
+  Bytes bytes = audio(0, aac_configuration());
+  for (int i = 0; i < count; ++i) bytes = bytes + audio(uint32_t(i) * 23, aac_frame());
+  return bytes;
+}
+
+// Somebody publishes well after all that has happened.
+void expect_service(Pipeline& pipeline) {
+  const size_t before = pipeline.count(Arrival::Kind::kBuffer);
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(frames(3));
+  EXPECT_TRUE(pipeline.wait_for_buffers(before + 4));
+}
+
+TEST(Peers, Garbage) {
+  Pipeline pipeline("");
+  pipeline.play();
+  const std::pair<std::string, Bytes> cases[] = {
+      {"spoke HTTP", {'G', 'E', 'T', ' ', '/'}},
+      {"spoke TLS", {0x16, 3, 1, 0, 5}},
+      {"did not speak RTMP", Bytes(5000, 0)},
+      {"too long", client_handshake() + Bytes{0x03, 0, 0, 0, 0xff, 0xff, 0xff, 20, 0, 0, 0, 0}},
+      {"cannot be read", client_handshake() + message(kCommandAmf0, Bytes(60000, 3))},
+      {"has not begun", client_handshake() + Bytes(100, 0xff)},
+  };
+  for (const auto& [reason, bytes] : cases) {
+    Caller caller(pipeline.port());
+    caller.send(bytes);
+    EXPECT_TRUE(caller.wait_for_end()) << reason;
+    const std::string told = pipeline.wait_for_event("refused", "reason");
+    EXPECT_NE(told.find(reason), std::string::npos) << told;
+  }
+  expect_service(pipeline);
+}
+
+TEST(Peers, APublisherWhoBreaksTheProtocolIsNamed) {
+  Pipeline pipeline("max-message-size=1024");
+  pipeline.play();
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(frames(2) + audio(50, aac_frame(1025)));
+  EXPECT_TRUE(caller.wait_for_end());
+  const std::string text = pipeline.wait_for_complaint(GST_MESSAGE_WARNING);
+  EXPECT_NE(text.find("broke the protocol: a message is too long"), std::string::npos) << text;
+  EXPECT_TRUE(pipeline.wait_for_buffers(3));  // what had come before is not lost
+  expect_service(pipeline);
+}
+
+TEST(Peers, ByteByByte) {
+  Pipeline pipeline("");
+  pipeline.play();
+  Caller caller(pipeline.port());
+  for (const uint8_t byte : publisher("live", "standup") + frames(2)) caller.send({byte});
+  EXPECT_TRUE(pipeline.wait_for_buffers(3));
+}
+
+TEST(Peers, HalfAHandshakeIsCutOff) {
+  Pipeline pipeline("handshake-timeout=200");
+  pipeline.play();
+  Caller silent(pipeline.port());
+  Caller half(pipeline.port());
+  half.send(Bytes(700, 3));
+  Caller connected(pipeline.port());
+  connected.send(client_handshake() + connect("live"));
+  EXPECT_TRUE(silent.wait_for_end());
+  EXPECT_TRUE(half.wait_for_end());
+  EXPECT_TRUE(connected.wait_for_end());
+  expect_service(pipeline);
+}
+
+TEST(Peers, ASilentPublisherIsLostAfterTheIdleTimeout) {
+  Pipeline pipeline("idle-timeout=300");
+  pipeline.play();
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  EXPECT_TRUE(caller.wait_for_end());
+  EXPECT_EQ(pipeline.wait_for_event("lost", "reason"), "\"timed-out\"");
+  expect_service(pipeline);
+}
+
+TEST(Peers, AFloodOfPingsHoldsNobodyUp) {
+  Pipeline pipeline("");
+  pipeline.play();
+  Caller flooder(pipeline.port());
+  flooder.send(client_handshake());
+  Bytes pings;
+  for (int i = 0; i < 20000; ++i) {
+    pings = pings + message(kUserControl, {0, 6, 1, 2, 3, 4}, 0, 0, 2);
+    if (pings.size() > 4000) break;
+  }
+  for (int i = 0; i < 500; ++i) flooder.send_some(pings);
+  expect_service(pipeline);
+}
+
+TEST(Peers, AHundredPublishersOnOnePort) {
+  const guint port = [] {
+    Pipeline probe("");
+    probe.play();
+    return probe.port();
+  }();
+  constexpr int kRooms = 100;
+  std::vector<std::unique_ptr<Pipeline>> rooms;
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (int i = 0; i < kRooms; ++i) {
+    rooms.push_back(std::make_unique<Pipeline>("port=" + std::to_string(port) +
+                                               " path=/live/room-" + std::to_string(i)));
+    ASSERT_NE(rooms.back()->play(), GST_STATE_CHANGE_FAILURE);
+  }
+  for (int i = 0; i < kRooms; ++i) {
+    callers.push_back(std::make_unique<Caller>(port));
+    ASSERT_TRUE(callers.back()->publish("live", "room-" + std::to_string(i)));
+  }
+  for (int i = 0; i < kRooms; ++i) {
+    callers[size_t(i)]->send(audio(0, aac_frame(size_t(100 + i))));
+  }
+  for (int i = 0; i < kRooms; ++i) {
+    ASSERT_TRUE(rooms[size_t(i)]->wait_for_buffers(1));
+    EXPECT_EQ(rooms[size_t(i)]->stream().size(), size_t(13 + 15 + 100 + i));
+  }
+}
+
+class TlsPeers : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "livekit-rtmps-XXXXXX").string();
+    ASSERT_TRUE(::mkdtemp(name.data()));
+    folder_ = name;
+    const std::string command =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -keyout " +
+        (folder_ / "key.pem").string() + " -out " + (folder_ / "certificate.pem").string() +
+        " 2>/dev/null";
+    if (::system(command.c_str()) != 0) GTEST_SKIP() << "the openssl program is not installed";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string options() const {
+    return "tls-certificate=" + (folder_ / "certificate.pem").string() +
+           " tls-key=" + (folder_ / "key.pem").string();
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(TlsPeers, PublishByRtmps) {
+  Pipeline pipeline(options());
+  pipeline.play();
+  Caller caller(pipeline.port(), true);
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(frames(2000));
+  EXPECT_TRUE(pipeline.wait_for_buffers(2001));
+  EXPECT_EQ(pipeline.stat("audio-messages"), 2001u);
+}
+
+TEST_F(TlsPeers, APlainCallerIsTold) {
+  Pipeline pipeline(options());
+  pipeline.play();
+  Caller caller(pipeline.port());
+  caller.send(client_handshake());
+  EXPECT_TRUE(caller.wait_for_end());
+  EXPECT_NE(pipeline.wait_for_event("refused", "reason").find("rtmps://"), std::string::npos);
+}
+
+TEST_F(TlsPeers, SilentOnesAreCutOff) {
+  Pipeline pipeline(options() + " handshake-timeout=200");
+  pipeline.play();
+  Caller silent(pipeline.port());
+  Caller half(pipeline.port());
+  half.send({0x16, 3, 1, 2, 0, 1});
+  EXPECT_TRUE(silent.wait_for_end());
+  EXPECT_TRUE(half.wait_for_end());
+  Caller good(pipeline.port(), true);
+  EXPECT_TRUE(good.publish("live", "standup"));
+}
+
+TEST_F(TlsPeers, StoppingInTheMiddleOfAHandshake) {
+  Pipeline pipeline(options());
+  pipeline.play();
+  Caller half(pipeline.port());
+  half.send({0x16, 3, 1, 2, 0, 1});
+  g_usleep(50'000);
+  gst_element_set_state(pipeline.pipeline(), GST_STATE_NULL);
+  EXPECT_TRUE(half.wait_for_end());
+}
+
+}  // namespace
+}  // namespace rtmp::test
