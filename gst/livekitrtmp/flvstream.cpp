@@ -13,6 +13,10 @@ std::optional<FlvPiece> FlvStream::take(QueuedMedia item, int64_t arrival_ms) {
     if (has_publisher_) timeline_.begin_publisher();
     return std::nullopt;
   }
+  return place(std::move(item), arrival_ms);
+}
+
+FlvPiece FlvStream::place(QueuedMedia item, int64_t arrival_ms) {
   const FlvTimeline::Place place =
       timeline_.place(item.kind, item.configuration, item.timestamp_ms, arrival_ms);
   FlvPiece piece;
@@ -32,6 +36,25 @@ std::optional<FlvPiece> FlvStream::take(QueuedMedia item, int64_t arrival_ms) {
     bytes.insert(bytes.end(), tag.begin(), tag.end());
     piece.bytes = std::move(bytes);
   }
+  return piece;
+}
+
+std::optional<FlvPiece> FlvStream::finish(int64_t now_ms) {
+  if (timeline_.started()) return std::nullopt;
+  // AAC-LC, 44100 Hz, stereo, as LiveKit would have sent; and one frame of silence.
+  static constexpr uint8_t kConfiguration[] = {0xaf, 0x00, 0x12, 0x10};
+  static constexpr uint8_t kSilence[] = {0xaf, 0x01, 0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c};
+  const auto silent = [](std::span<const uint8_t> payload) {
+    const Media media{MediaKind::kAudio, 0, payload};
+    QueuedMedia item;
+    item.kind = media.kind;
+    item.configuration = is_configuration(media);
+    item.tag = flv_tag(media);
+    return item;
+  };
+  const FlvPiece head = place(silent(kConfiguration), now_ms);
+  FlvPiece piece = place(silent(kSilence), now_ms);
+  piece.bytes.insert(piece.bytes.begin(), head.bytes.begin(), head.bytes.end());
   return piece;
 }
 

@@ -35,9 +35,15 @@ class FlvStream {
   // Nobody publishes, and so nothing will come for the time up to `now_ms`.
   std::optional<Gap> idle(int64_t now_ms);
 
+  // Called when the stream ends. nullopt: enough has been given out. Else what makes a stream of
+  // nothing: demuxers take the end of one without any pad for an error.
+  std::optional<FlvPiece> finish(int64_t now_ms);
+
   bool has_publisher() const { return has_publisher_; }
 
  private:
+  FlvPiece place(QueuedMedia item, int64_t arrival_ms);
+
   // The last frame ends about here after its start.
   static constexpr int64_t kFrameMs = 50;
 

@@ -354,16 +354,31 @@ void on_quiet(GstLivekitRtmpSrc* self, rtmp::Receiver& receiver) {
                                                                gap->duration_ms * GST_MSECOND));
 }
 
-GstBuffer* wrap(rtmp::FlvPiece piece, bool first) {
-  auto owner = std::make_unique<std::vector<uint8_t>>(std::move(piece.bytes));
-  std::vector<uint8_t>* const bytes = owner.release();
-  GstBuffer* buffer = gst_buffer_new_wrapped_full(
-      GstMemoryFlags(0), bytes->data(), bytes->size(), 0, bytes->size(), bytes, [](gpointer data) {
+GstBuffer* wrap(std::vector<uint8_t> bytes) {
+  auto owner = std::make_unique<std::vector<uint8_t>>(std::move(bytes));
+  std::vector<uint8_t>* const memory = owner.release();
+  return gst_buffer_new_wrapped_full(
+      GstMemoryFlags(0), memory->data(), memory->size(), 0, memory->size(), memory,
+      [](gpointer data) {
         std::unique_ptr<std::vector<uint8_t>>(static_cast<std::vector<uint8_t>*>(data)).reset();
       });
+}
+
+GstBuffer* hand_out(GstLivekitRtmpSrc* self, rtmp::FlvPiece piece) {
+  if (piece.first_frame) {
+    // Demuxers begin their segment at the first frame; this makes its running time the true one.
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.start = GstClockTime(piece.time_ms) * GST_MSECOND;
+    segment.time = segment.base = segment.position = segment.start;
+    gst_base_src_new_segment(GST_BASE_SRC(self), &segment);
+  }
+  if (!piece.configuration) self->priv->frame_pushed = true;
+  const bool header = piece.bytes.front() == 'F';
+  GstBuffer* buffer = wrap(std::move(piece.bytes));
   GST_BUFFER_PTS(buffer) = GstClockTime(piece.time_ms) * GST_MSECOND;
   GST_BUFFER_DTS(buffer) = GST_BUFFER_PTS(buffer);
-  if (piece.discont || first) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
+  if (piece.discont || header) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
   if (piece.configuration) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_HEADER);
   return buffer;
 }
@@ -378,8 +393,12 @@ GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
     switch (receiver->queue().pop(item, kQuietUs)) {
       case rtmp::MediaQueue::Popped::kFlushing:
         return GST_FLOW_FLUSHING;
-      case rtmp::MediaQueue::Popped::kEnded:
-        return GST_FLOW_EOS;
+      case rtmp::MediaQueue::Popped::kEnded: {
+        auto piece = priv->stream->finish(running_time_ms(self));
+        if (!piece) return GST_FLOW_EOS;
+        *out = hand_out(self, std::move(*piece));
+        return GST_FLOW_OK;
+      }
       case rtmp::MediaQueue::Popped::kTimeout:
         on_quiet(self, *receiver);
         continue;
@@ -393,17 +412,7 @@ GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
     auto piece = priv->stream->take(std::move(item), running_time_ms(self) - age_ms);
     if (!piece) continue;
     if (!piece->configuration) receiver->report_lateness(piece->lateness_ms);
-    if (piece->first_frame) {
-      // Demuxers begin their segment at the first frame; this makes its running time the true one.
-      GstSegment segment;
-      gst_segment_init(&segment, GST_FORMAT_TIME);
-      segment.start = GstClockTime(piece->time_ms) * GST_MSECOND;
-      segment.time = segment.base = segment.position = segment.start;
-      gst_base_src_new_segment(GST_BASE_SRC(self), &segment);
-    }
-    if (!piece->configuration) priv->frame_pushed = true;
-    const bool header = piece->bytes.front() == 'F';
-    *out = wrap(std::move(*piece), header);
+    *out = hand_out(self, std::move(*piece));
     return GST_FLOW_OK;
   }
 }

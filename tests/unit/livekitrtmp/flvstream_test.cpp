@@ -218,6 +218,15 @@ TEST_F(FlvStreamTest, TimeGoesOnWhileNobodyPublishes) {
   EXPECT_EQ(time_of(23, 11014), 11023);
 }
 
+TEST_F(FlvStreamTest, AStreamOfNothingStillHasAPadForADemuxer) {
+  const auto piece = stream.finish(700);
+  ASSERT_TRUE(piece);
+  EXPECT_TRUE(piece->first_frame);
+  EXPECT_EQ(piece->time_ms, 700);
+  EXPECT_EQ(piece->bytes.size(), 13u + 15 + 4 + 15 + 8);
+  EXPECT_FALSE(stream.finish(800));
+}
+
 TEST_F(FlvStreamTest, MetadataInTheMiddleMovesNothing) {
   come();
   EXPECT_EQ(time_of(1000, 1000), 1000);
