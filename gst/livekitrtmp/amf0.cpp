@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace rtmp::amf0 {
 
@@ -29,8 +30,8 @@ enum Marker : uint8_t {
 }  // namespace
 
 const Value* Value::find(std::string_view name) const {
-  for (const auto& [key, value] : members) {
-    if (key == name) return &value;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return &members[i];
   }
   return nullptr;
 }
@@ -130,7 +131,8 @@ bool Reader::read_members(Value& value, int depth) {
     }
     Value member;
     if (!read_value(member, depth + 1)) return false;
-    value.members.emplace_back(std::move(name), std::move(member));
+    value.names.push_back(std::move(name));
+    value.members.push_back(std::move(member));
   }
 }
 
@@ -141,7 +143,7 @@ bool Reader::read_elements(Value& value, int depth) {
   for (uint32_t i = 0; i < count; ++i) {
     Value element;
     if (!read_value(element, depth + 1)) return false;
-    value.members.emplace_back(std::string(), std::move(element));
+    value.members.push_back(std::move(element));
   }
   return true;
 }

@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace rtmp::amf0 {
@@ -23,8 +22,8 @@ struct Value {
   Type type = Type::kNull;  // also undefined and unsupported
   double number = 0;        // a boolean's too, 0 or 1
   std::string text;
-  // Of an object or an associative array; a strict array's have no names.
-  std::vector<std::pair<std::string, Value>> members;
+  std::vector<Value> members;      // of an object or an array
+  std::vector<std::string> names;  // theirs; a strict array's have none
 
   // nullptr when there is none; the first one wins.
   const Value* find(std::string_view name) const;
