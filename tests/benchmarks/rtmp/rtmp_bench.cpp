@@ -103,19 +103,40 @@ class Publisher {
     freeaddrinfo(found);
     const int one = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    send(test::publisher(url.substr(slash + 1, name - slash - 1), url.substr(name + 1)));
+    const timeval patience{10, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    // One thing after another: not every server takes them all at once.
+    const Bytes handshake = test::client_handshake();
+    const auto c2 = handshake.begin() + 1 + ptrdiff_t(kHandshakeBytes);
     test::Answers answers;
-    while (!answers.has("onStatus NetStream.Publish.Start")) {
-      Bytes bytes(4096);
-      const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
-      if (got <= 0) die("was not let in: " + url);
-      bytes.resize(size_t(got));
-      answers.feed(bytes);
-    }
+    const auto wait = [&](auto done) {
+      while (!done()) {
+        Bytes bytes(4096);
+        const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
+        if (got <= 0) die("was not let in: " + url);
+        bytes.resize(size_t(got));
+        answers.feed(bytes);
+      }
+    };
+    send(Bytes(handshake.begin(), c2));
+    wait([&] { return answers.handshake().size() == handshake.size(); });
+    send(Bytes(c2, handshake.end()) + test::connect(url.substr(slash + 1, name - slash - 1)));
+    wait([&] { return answers.has("_result NetConnection.Connect.Success"); });
+    send(test::call("createStream", 4));
+    wait([&] { return answers.has("_result"); });
+    send(test::publish(url.substr(name + 1)));
+    wait([&] { return answers.has("onStatus NetStream.Publish.Start"); });
   }
   ~Publisher() { ::close(socket_); }
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
+
+  // What it says meanwhile (acknowledgements) is read away.
+  void read_away() {
+    char scratch[4096];
+    while (::recv(socket_, scratch, sizeof scratch, MSG_DONTWAIT) > 0) {
+    }
+  }
 
   void send(const Bytes& bytes) {
     size_t sent = 0;
@@ -123,10 +144,6 @@ class Publisher {
       const ssize_t went = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
       if (went <= 0) die("the receiver hung up");
       sent += size_t(went);
-    }
-    // What it says meanwhile (acknowledgements) is read away.
-    char scratch[4096];
-    while (::recv(socket_, scratch, sizeof scratch, MSG_DONTWAIT) > 0) {
     }
   }
 
@@ -250,6 +267,7 @@ int main(int count, char** arguments) {
       // Evenly over the length of a frame, as rooms that know nothing of each other.
       const double due_ms = (double(frame) + double(i) / double(publishers.size())) * kFrameMs;
       std::this_thread::sleep_until(begin + std::chrono::microseconds(int64_t(due_ms * 1000)));
+      publishers[i]->read_away();
       measurement.sent(frame);
       publishers[i]->send(test::audio(uint32_t(std::llround(double(frame) * kFrameMs)),
                                       recording.frames[frame % recording.frames.size()]));
