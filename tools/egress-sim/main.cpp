@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// egress-sim: plays LiveKit's track egress towards a receiver, from a scenario or from a capture.
+// egress-sim: plays LiveKit's egress towards a receiver, from a scenario or from a capture.
 #include <gst/gst.h>
 #include <json-glib/json-glib.h>
 #include <sys/resource.h>
@@ -12,8 +12,10 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "cliploader.h"
+#include "compositeoutput.h"
 #include "groundtruth.h"
 #include "options.h"
 #include "simulator.h"
@@ -45,9 +47,22 @@ bool write_text(const std::string& path, const std::string& text, std::string& e
   return written;
 }
 
+// When the first participant of all is there.
+double mix_start_s(const Prepared& prepared) {
+  double start_s = INFINITY;
+  for (const Room& room : prepared.scenario.rooms)
+    for (const Participant& who : room.participants) start_s = std::min(start_s, who.join_s);
+  return start_s;
+}
+
 bool write_truth(const Options& options, const Prepared& prepared, double started_utc_s,
                  std::string& error) {
   double offset_s = options.times_sent ? prepared.scenario.latency.audio_ms / 1e3 : 0;
+  if (options.composite) {
+    offset_s = options.times_sent ? options.composite_timing.latency_s : 0;
+    // In a file the mix begins at 0.
+    if (options.composite->kind != CompositeKind::kRtmp) offset_s = -mix_start_s(prepared);
+  }
   if (options.receiver_start_s > 0) offset_s += started_utc_s - options.receiver_start_s;
   return write_text(options.stm_file, to_stm(prepared.truth, offset_s), error) &&
          write_text(options.rttm_file, to_rttm(prepared.truth, offset_s), error);
@@ -219,6 +234,14 @@ bool add_capture(const Options& options, Simulator& simulator, std::string& erro
   return true;
 }
 
+std::string json_text(const std::string& text) {
+  g_autoptr(JsonNode) node = json_node_new(JSON_NODE_VALUE);
+  g_autofree gchar* valid = g_utf8_make_valid(text.c_str(), -1);
+  json_node_set_string(node, valid);
+  g_autofree gchar* quoted = json_to_string(node, FALSE);
+  return quoted;
+}
+
 // By hand: json-glib writes a rounded 0.1 as 0.10000000000000001.
 std::string summary_json(const Simulator& simulator) {
   ConnectionStats sum;
@@ -234,12 +257,8 @@ std::string summary_json(const Simulator& simulator) {
     sum.dropped += stats.dropped;
     if (connection->error().empty()) continue;
     ++failed;
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_VALUE);
-    const std::string text = connection->label() + ": " + connection->error();
-    g_autofree gchar* valid = g_utf8_make_valid(text.c_str(), -1);
-    json_node_set_string(node, valid);
-    g_autofree gchar* quoted = json_to_string(node, FALSE);
-    errors += (errors.empty() ? "" : ", ") + std::string(quoted);
+    errors +=
+        (errors.empty() ? "" : ", ") + json_text(connection->label() + ": " + connection->error());
   }
   std::string result = "{";
   const auto integer = [&](const char* name, uint64_t value) {
@@ -273,11 +292,68 @@ int fail(const std::string& error, int code) {
   return code;
 }
 
+// One thread a room, as LiveKit has one egress a room.
+int run_composite(const Options& options, const Prepared& prepared) {
+  const std::vector<Room>& rooms = prepared.scenario.rooms;
+  std::vector<CompositePlan> plans;
+  std::vector<CompositeTarget> targets;
+  for (size_t r = 0; r < rooms.size(); ++r) {
+    CompositeInput input;
+    input.room = &rooms[r];
+    for (size_t p = 0; p < rooms[r].participants.size(); ++p)
+      input.placements.push_back(prepared.placements.at({r, p}));
+    input.timing = options.composite_timing;
+    input.stalls = options.stalls;
+    input.seed = prepared.scenario.seed;
+    plans.push_back(plan_composite(input));
+    targets.push_back(*options.composite);
+    targets[r].where = fill_template(options.composite->where, {{"room", rooms[r].name}});
+  }
+  std::string error;
+  if (options.composite->kind == CompositeKind::kRtmp && options.wait_s > 0 &&
+      !wait_for_listener(targets[0].where, options.wait_s, &g_stop))
+    return fail("nobody listens at " + targets[0].where, 1);
+  std::vector<CompositeResult> results(rooms.size());
+  {
+    std::vector<std::jthread> threads;
+    for (size_t r = 0; r < rooms.size(); ++r)
+      threads.emplace_back([&, r] { results[r] = play_composite(plans[r], targets[r], &g_stop); });
+  }
+  if (options.receiver_start_s > 0 &&
+      !write_truth(options, prepared, results[0].started_utc_s, error))
+    return fail(error, 2);
+  std::string errors;
+  int64_t frames = 0;
+  double worst_s = 0;
+  int failed = 0;
+  for (size_t r = 0; r < rooms.size(); ++r) {
+    frames += results[r].frames;
+    worst_s = std::max(worst_s, results[r].worst_lateness_s);
+    if (results[r].error.empty()) continue;
+    const std::string text = "room " + rooms[r].name + ": " + results[r].error;
+    errors += (errors.empty() ? "" : ", ") + json_text(text);
+    if (++failed <= 10) std::fprintf(stderr, "egress-sim: %s\n", text.c_str());
+  }
+  g_autofree gchar* summary = g_strdup_printf(
+      "{\"rooms\": %zu, \"failed\": %d, \"seconds\": %" G_GINT64_FORMAT
+      ", \"lateness_worst_ms\": %d, \"started_utc_ms\": %" G_GINT64_FORMAT ", \"errors\": [%s]}\n",
+      rooms.size(), failed, gint64(frames / kRateHz), int(std::lround(worst_s * 1e3)),
+      gint64(std::llround(results[0].started_utc_s * 1e3)), errors.c_str());
+  if (!write_text(options.summary_file.empty() ? "-" : options.summary_file, summary, error))
+    return fail(error, 2);
+  return failed > 0 ? 1 : 0;
+}
+
 int run(const Options& options) {
   std::string error;
   Prepared prepared;
   const bool capture = !options.capture_folder.empty();
   if (!capture && !prepare(options, prepared, error)) return fail(error, 2);
+  if (options.composite) {
+    const bool at_once = options.receiver_start_s <= 0 || options.check;
+    if (at_once && !write_truth(options, prepared, 0, error)) return fail(error, 2);
+    return options.check ? 0 : run_composite(options, prepared);
+  }
 
   Simulator::Settings settings;
   settings.tls = {options.insecure, options.ca_file};

@@ -7,8 +7,9 @@ namespace egresssim {
 namespace {
 
 const char kSummary[] =
-    "Plays LiveKit's track egress: one WebSocket connection a participant, byte for byte and in "
-    "real time.";
+    "Plays LiveKit's egress in real time: track egress, one WebSocket connection a participant, "
+    "byte "
+    "for byte; or room composite, one mix a room, by RTMP or into files.";
 
 const char kDescription[] = R"(What is played, one of:
   --scenario FILE   rooms, people, clips, mutes and faults; docs/egress-sim.md describes the format
@@ -19,13 +20,21 @@ const char kDescription[] = R"(What is played, one of:
   --capture DIR     recorded traffic (manifest.json, NAME.frames.jsonl, NAME.payload.bin)
   none of them      --rooms times --participants talkers of a speech-like load signal
 
-In the URL {room}, {identity}, {track}, {name} and {token} stand for the connection's own.
+Room composite (one of these instead of the WebSockets):
+  --composite       by RTMP to rtmp://127.0.0.1:1935/live/{room}
+  --rtmp URL, --mp4 FILE, --ogg FILE, --hls FOLDER
+                    RTMP in real time; files at once, or in real time with --live
+
+In URL, FILE and FOLDER {room} stands for the room's name; in the WebSocket's URL also {identity},
+{track}, {name} and {token} for the connection's own.
 
 Examples:
   egress-sim --url ws://127.0.0.1:9000/{room}/{identity}/{track} --speak alice=hello.wav@1.0
   egress-sim --scenario meeting.json --stm truth.stm --rttm truth.rttm --wait 10
   egress-sim --rooms 100 --participants 5 --duration 30 --profile low-latency
   egress-sim --capture two-participants --url ws://127.0.0.1:9000 --only alice
+  egress-sim --scenario meeting.json --rtmp rtmp://127.0.0.1/live/{room} --stm truth.stm
+  egress-sim --scenario meeting.json --hls /var/www/standup --live --playlist-length 5
 
 Exit status: 0 all was sent, 1 a connection was refused or ended early, 2 wrong usage or scenario.
 )";
@@ -46,6 +55,18 @@ struct Raw {
   gchar* summary = nullptr;
   gchar* capture = nullptr;
   gchar** only = nullptr;
+  gchar* rtmp = nullptr;
+  gchar* mp4 = nullptr;
+  gchar* ogg = nullptr;
+  gchar* hls = nullptr;
+  gchar** stalls = nullptr;
+  gint playlist_length = 0;
+  gdouble segment_s = 4;
+  gboolean composite = FALSE;
+  gboolean fragmented = FALSE;
+  gboolean live = FALSE;
+  gboolean no_mute_stall = FALSE;
+  gboolean no_dtx_gaps = FALSE;
   gboolean version = FALSE;
   gboolean insecure = FALSE;
   gboolean check = FALSE;
@@ -53,10 +74,9 @@ struct Raw {
 
   ~Raw() {
     for (gchar* text : {url, token, scenario, room, profile, format, ca, cache, stm, rttm, times,
-                        summary, capture})
+                        summary, capture, rtmp, mp4, ogg, hls})
       g_free(text);
-    g_strfreev(speak);
-    g_strfreev(only);
+    for (gchar** list : {speak, only, stalls}) g_strfreev(list);
   }
 };
 
@@ -89,6 +109,44 @@ std::string check_options(const Options& o, const Raw& raw) {
                       (raw.capture != nullptr ? 1 : 0);
   if (sources > 1) return "give only one of --scenario, --speak and --capture";
   if (!o.only.empty() && o.capture_folder.empty()) return "--only goes with --capture";
+  if (o.composite && raw.capture != nullptr) return "--capture is track egress: no --composite";
+  if (o.composite && raw.url != nullptr) return "--url is track egress; a composite has --rtmp";
+  if (!o.composite && (raw.live || raw.fragmented || raw.stalls != nullptr || raw.no_mute_stall ||
+                       raw.no_dtx_gaps || raw.playlist_length > 0))
+    return "--live, --fragmented, --stall, --playlist-length and --no-... go with a composite";
+  if (raw.playlist_length < 0 || raw.segment_s < 1)
+    return "--segment is at least 1 and --playlist-length not negative";
+  return {};
+}
+
+// Which composite is asked for, if any.
+std::string take_composite(const Raw& raw, Options& o) {
+  const std::pair<CompositeKind, const gchar*> targets[] = {{CompositeKind::kRtmp, raw.rtmp},
+                                                            {CompositeKind::kMp4, raw.mp4},
+                                                            {CompositeKind::kOgg, raw.ogg},
+                                                            {CompositeKind::kHls, raw.hls}};
+  for (const auto& [kind, where] : targets) {
+    if (where == nullptr) continue;
+    if (o.composite) return "give only one of --rtmp, --mp4, --ogg and --hls";
+    o.composite.emplace();
+    o.composite->kind = kind;
+    o.composite->where = where;
+  }
+  if (!o.composite && raw.composite) {
+    o.composite.emplace();
+    o.composite->where = "rtmp://127.0.0.1:1935/live/{room}";
+  }
+  if (!o.composite) return {};
+  o.composite->live = raw.live || o.composite->kind == CompositeKind::kRtmp;
+  o.composite->fragmented = raw.fragmented != FALSE;
+  o.composite->segment_s = raw.segment_s;
+  o.composite->playlist_length = raw.playlist_length;
+  o.composite_timing.stall_on_mute = raw.no_mute_stall == FALSE;
+  o.composite_timing.dtx_gaps = raw.no_dtx_gaps == FALSE;
+  for (const std::string& text : take_list(raw.stalls)) {
+    std::string error;
+    if (!parse_stall(text, o.stalls.emplace_back(), error)) return error;
+  }
   return {};
 }
 
@@ -147,6 +205,25 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
       {"speed", 0, 0, G_OPTION_ARG_DOUBLE, &o.speed, "with --capture: X times as fast", "X"},
       {"check", 0, 0, G_OPTION_ARG_NONE, &raw.check,
        "read everything, write --stm and --rttm, connect nowhere", nullptr},
+      {"composite", 0, 0, G_OPTION_ARG_NONE, &raw.composite,
+       "room composite by RTMP to rtmp://127.0.0.1:1935/live/{room}", nullptr},
+      {"rtmp", 0, 0, G_OPTION_ARG_STRING, &raw.rtmp, "room composite by RTMP to URL", "URL"},
+      {"mp4", 0, 0, G_OPTION_ARG_FILENAME, &raw.mp4, "room composite as MP4 (AAC)", "FILE"},
+      {"fragmented", 0, 0, G_OPTION_ARG_NONE, &raw.fragmented, "with --mp4: in fragments of 1 s",
+       nullptr},
+      {"ogg", 0, 0, G_OPTION_ARG_FILENAME, &raw.ogg, "room composite as Ogg (Opus)", "FILE"},
+      {"hls", 0, 0, G_OPTION_ARG_FILENAME, &raw.hls,
+       "room composite as HLS: playlist.m3u8 and segments in FOLDER", "FOLDER"},
+      {"segment", 0, 0, G_OPTION_ARG_DOUBLE, &raw.segment_s,
+       "with --hls: length of a segment (default 4)", "S"},
+      {"playlist-length", 0, 0, G_OPTION_ARG_INT, &raw.playlist_length,
+       "with --hls: list only the last N segments (default 0 = all)", "N"},
+      {"live", 0, 0, G_OPTION_ARG_NONE, &raw.live, "write files in real time too", nullptr},
+      {"stall", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.stalls,
+       "nothing leaves for S seconds from second AT, then the backlog; may be repeated", "AT:S"},
+      {"no-mute-stall", 0, 0, G_OPTION_ARG_NONE, &raw.no_mute_stall,
+       "a muted participant does not hold the mix up", nullptr},
+      {"no-dtx-gaps", 0, 0, G_OPTION_ARG_NONE, &raw.no_dtx_gaps, "nor does a silent one", nullptr},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &raw.verbose, "say what every connection does",
        nullptr},
       {"version", 0, 0, G_OPTION_ARG_NONE, &raw.version, "print the version", nullptr},
@@ -192,9 +269,23 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
   o.insecure = raw.insecure != FALSE;
   o.check = raw.check != FALSE;
   o.verbose = raw.verbose != FALSE;
-  const std::string wrong = check_options(o, raw);
+  std::string wrong = take_composite(raw, o);
+  if (wrong.empty()) wrong = check_options(o, raw);
   if (!wrong.empty()) return fail(wrong);
   return o;
+}
+
+bool parse_stall(const std::string& text, Stall& stall, std::string& error) {
+  gchar* colon = nullptr;
+  gchar* end = nullptr;
+  stall.from_s = g_ascii_strtod(text.c_str(), &colon);
+  if (colon != text.c_str() && *colon == ':') {
+    const double duration_s = g_ascii_strtod(colon + 1, &end);
+    stall.to_s = stall.from_s + duration_s;
+    if (end != colon + 1 && *end == '\0' && stall.from_s >= 0 && duration_s > 0) return true;
+  }
+  error = "--stall " + text + ": not of the form SECOND:DURATION, as 12.5:4";
+  return false;
 }
 
 bool parse_speak(const std::string& text, std::string& identity, Clip& clip, std::string& error) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compositeoutput.h"
 #include "scenario.h"
 
 namespace egresssim {
@@ -41,6 +42,11 @@ struct Options {
   double speed = 1;
   bool check = false;
   bool verbose = false;
+
+  // Room composite instead of track egress: where it goes, and how.
+  std::optional<CompositeTarget> composite;
+  CompositeTiming composite_timing;
+  std::vector<Stall> stalls;
 };
 
 // nullopt: `exit_code` and, if not empty, `message` (for stderr) say why not to go on.
@@ -48,6 +54,9 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
 
 // "alice=hello.wav@1.5:What is said" or "alice=voice:slt@1.5:What is said".
 bool parse_speak(const std::string& text, std::string& identity, Clip& clip, std::string& error);
+
+// "12.5:4" is 4 s from second 12.5.
+bool parse_stall(const std::string& text, Stall& stall, std::string& error);
 
 // The scenario that the options describe: from the file, from --speak, or talkers for a load test.
 std::optional<Scenario> scenario_from_options(const Options& options, std::string& error);
