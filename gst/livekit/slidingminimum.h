@@ -34,6 +34,12 @@ class SlidingMinimum {
     buckets_[current_] = std::min(buckets_[current_], value);
   }
 
+  // All that was seen turns out to have been that much larger.
+  void shift(int64_t by) {
+    for (int64_t& value : buckets_)
+      if (value != kNothing) value += by;
+  }
+
   // The whole length has been seen since clear().
   bool full() const { return seen_ + 1 >= buckets_.size(); }
   int64_t minimum() const { return *std::min_element(buckets_.begin(), buckets_.end()); }
