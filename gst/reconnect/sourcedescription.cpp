@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "sourcedescription.h"
+
+namespace reconnect {
+
+namespace {
+
+// A value in a launch line: in quotes, with what is special behind a backslash.
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "\"";
+}
+
+constexpr const char* kOut =
+    " ! audioconvert ! capsfilter name=out caps=audio/x-raw,format=S16LE,layout=interleaved";
+
+}  // namespace
+
+bool is_rtmp(const std::string& location) {
+  return location.rfind("rtmp", 0) == 0;
+}
+
+std::string connection_line(const SourceSettings& settings) {
+  if (!settings.source.empty()) return settings.source + " ! decodebin" + kOut;
+  if (settings.location.empty()) return {};
+  if (is_rtmp(settings.location)) {
+    // librtmp takes its options after a blank. The demuxer's audio pad is named: a decodebin in its
+    // place would wait six seconds for a video stream that never comes.
+    const bool librtmp = settings.rtmp_element == "rtmpsrc";
+    return settings.rtmp_element +
+           " location=" + quoted(settings.location + (librtmp ? " live=1" : "")) +
+           " ! flvdemux name=demux demux.audio ! decodebin" + kOut;
+  }
+  return "uridecodebin uri=" + quoted(settings.location) + kOut;
+}
+
+AtEnd default_at_end(const SourceSettings& settings) {
+  return settings.source.empty() && !is_rtmp(settings.location) ? AtEnd::kEnd : AtEnd::kReconnect;
+}
+
+std::string masked(const SourceSettings& settings) {
+  if (!settings.source.empty()) return "the source";
+  std::string text = settings.location.substr(0, settings.location.find('?'));
+  const size_t scheme = text.find("://");
+  if (scheme == std::string::npos) return text;
+  const size_t host = scheme + 3;
+  const size_t path = text.find('/', host);
+  // user:password@
+  const size_t at = text.find('@', host);
+  const size_t last = text.rfind('/');
+  std::string shown = text.substr(0, host);
+  const size_t from =
+      at != std::string::npos && (path == std::string::npos || at < path) ? at + 1 : host;
+  if (!is_rtmp(text) || path == std::string::npos || last <= path) return shown + text.substr(from);
+  return shown + text.substr(from, last + 1 - from) + "...";
+}
+
+}  // namespace reconnect
