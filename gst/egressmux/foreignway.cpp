@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "foreignway.h"
 
+#include <optional>
 #include <string>
 
 #include "roomaudio/roomaudio.h"
+#include "timing/lagcontrol.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_egress_mux_debug);
 #define GST_CAT_DEFAULT gst_egress_mux_debug
@@ -17,12 +19,38 @@ namespace {
 constexpr GstClockTime kAlignmentThreshold = 40 * GST_MSECOND;
 constexpr GstClockTime kDiscontWait = 200 * GST_MSECOND;
 
+// So much of a live input may wait for its turn after it came late: more than any backlog.
+constexpr GstClockTime kLongestBacklog = 60 * GST_SECOND;
+
 // What the probe at the end of a pad's chain needs.
 struct LevelProbe {
   std::shared_ptr<MixInput> input;
   RoomSum* sum;
-  float gain = -1.0f; /* what the last buffer ended with; below 0 = none yet */
+  std::optional<timing::LagControl> lag; /* of inputs that nobody could make wait */
+  float gain = -1.0f;                    /* what the last buffer ended with; below 0 = none yet */
 };
+
+// Moves a piece of @probe's input that comes too late for its time to where it can be heard, and
+// the input back to its time in the pauses. FALSE: leave the piece out, it is one of those.
+bool follow_lag(LevelProbe* probe, size_t frames, double level_dbov, GstClockTime* running_time,
+                GstBuffer** buffer) {
+  const std::optional<int64_t> slack_ns = probe->sum->time_left_ns(*running_time);
+  timing::LagControl& lag = *probe->lag;
+  timing::LagControl::Verdict verdict;
+  if (slack_ns)
+    verdict = lag.place(int64_t(frames) * GST_SECOND / kMixRateHz, *slack_ns, level_dbov);
+  probe->input->shift_ns = lag.shift_ns();
+  probe->input->cut_ns = lag.cut_ns();
+  if (verdict.drop) return false;
+  if (lag.shift_ns() != 0 || verdict.moved) {
+    *buffer = gst_buffer_make_writable(*buffer);
+    GST_BUFFER_PTS(*buffer) += GstClockTime(lag.shift_ns());
+    *running_time += GstClockTime(lag.shift_ns());
+    // The mixer believes it at once then.
+    if (verdict.moved) GST_BUFFER_FLAG_SET(*buffer, GST_BUFFER_FLAG_DISCONT);
+  }
+  return true;
+}
 
 LevelSpan measure(LevelProbe* probe, GstBuffer* buffer, float gain) {
   LevelSpan span{};
@@ -68,7 +96,7 @@ GstPadProbeReturn on_buffer(GstPad* pad, GstPadProbeInfo* info, gpointer user_da
   }
   const GstSegment* segment = nullptr;
   gst_event_parse_segment(sticky, &segment);
-  const GstClockTime running_time =
+  GstClockTime running_time =
       gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
   gst_event_unref(sticky);
   if (!GST_CLOCK_TIME_IS_VALID(running_time)) return GST_PAD_PROBE_OK;
@@ -79,6 +107,10 @@ GstPadProbeReturn on_buffer(GstPad* pad, GstPadProbeInfo* info, gpointer user_da
   const size_t frames = gst_buffer_get_size(buffer) / (sizeof(float) * kMixChannels);
   const MixTimeline timeline(kMixRateHz);
   LevelSpan span = measure(probe, buffer, target);
+  if (probe->lag && !follow_lag(probe, frames, span.level_dbov, &running_time, &buffer)) {
+    return GST_PAD_PROBE_DROP;
+  }
+  GST_PAD_PROBE_INFO_DATA(info) = buffer;
   span.start = timeline.samples_at(int64_t(running_time));
   span.end = span.start + int64_t(frames);
   if (probe->sum->carries_tracks()) span.audio = to_carry(span, buffer, running_time);
@@ -94,6 +126,29 @@ GstPadProbeReturn on_buffer(GstPad* pad, GstPadProbeInfo* info, gpointer user_da
     }
   }
   return GST_PAD_PROBE_OK;
+}
+
+// What an input says about its gaps is true of its own time only.
+GstPadProbeReturn on_event(GstPad* /*pad*/, GstPadProbeInfo* info, gpointer user_data) {
+  const auto* probe = static_cast<LevelProbe*>(user_data);
+  const bool gap = GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_GAP;
+  return gap && probe->lag && probe->lag->shift_ns() != 0 ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
+// Files wait until they are wanted. What is live does not, nor what comes from a network without
+// saying that it is live, which cannot be sought in.
+bool cannot_wait(GstPad* pad) {
+  GstQuery* query = gst_query_new_latency();
+  gboolean live = FALSE;
+  if (gst_pad_peer_query(pad, query)) gst_query_parse_latency(query, &live, nullptr, nullptr);
+  gst_query_unref(query);
+  if (live) return true;
+  query = gst_query_new_seeking(GST_FORMAT_TIME);
+  gboolean seekable = TRUE;
+  if (gst_pad_peer_query(pad, query))
+    gst_query_parse_seeking(query, nullptr, &seekable, nullptr, nullptr);
+  gst_query_unref(query);
+  return !seekable;
 }
 
 bool is_opus(const GstCaps* caps) {
@@ -189,6 +244,10 @@ GstElement* ForeignWay::make_chain(GstEgressMuxPad* pad, const GstCaps* caps,
   if (connection->opus) description += "opusdec ! ";
   if (connection->converts) description += "audioconvert name=convert ! audioresample ! ";
   description += "capsfilter name=format";
+  // What came late waits here for its time, and its sender does not have to.
+  if (connection->follows)
+    description += " ! queue name=backlog max-size-buffers=0 max-size-bytes=0 max-size-time=" +
+                   std::to_string(kLongestBacklog);
   GError* error = nullptr;
   GstElement* chain = gst_parse_bin_from_description(description.c_str(), TRUE, &error);
   if (chain) {
@@ -208,6 +267,24 @@ GstElement* ForeignWay::make_chain(GstEgressMuxPad* pad, const GstCaps* caps,
   return chain;
 }
 
+void ForeignWay::add_probes(const Connection& connection, const std::shared_ptr<MixInput>& input,
+                            GstPad* chain_src) {
+  auto* probe = new LevelProbe{input, sum_, std::nullopt};
+  // Judged when it arrives, not when its time has come.
+  GstElement* format = gst_bin_get_by_name(GST_BIN(connection.chain), "format");
+  GstPad* arrival = gst_element_get_static_pad(format, "src");
+  gst_object_unref(format);
+  input->shift_ns = 0;
+  input->cut_ns = 0;
+  if (connection.follows) {
+    probe->lag.emplace();
+    gst_pad_add_probe(arrival, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, probe, nullptr);
+  }
+  gst_pad_add_probe(connection.follows ? arrival : chain_src, GST_PAD_PROBE_TYPE_BUFFER, on_buffer,
+                    probe, [](gpointer data) { delete static_cast<LevelProbe*>(data); });
+  gst_object_unref(arrival);
+}
+
 bool ForeignWay::attach(GstEgressMuxPad* pad, const GstCaps* caps) {
   const std::lock_guard lock(mutex_);
   PadState& state = pad_state(pad);
@@ -223,15 +300,14 @@ bool ForeignWay::attach(GstEgressMuxPad* pad, const GstCaps* caps) {
   if (!make_mixer()) return false;
 
   Connection connection;
+  connection.follows = cannot_wait(GST_PAD(pad));
   connection.chain = make_chain(pad, caps, &connection);
   if (!connection.chain) return false;
   connection.mixer_pad = gst_element_request_pad_simple(mixer_, "sink_%u");
   gst_bin_add(bin_, connection.chain);
   GstPad* chain_sink = gst_element_get_static_pad(connection.chain, "sink");
   GstPad* chain_src = gst_element_get_static_pad(connection.chain, "src");
-  auto* probe = new LevelProbe{state.input, sum_};
-  gst_pad_add_probe(chain_src, GST_PAD_PROBE_TYPE_BUFFER, on_buffer, probe,
-                    [](gpointer data) { delete static_cast<LevelProbe*>(data); });
+  add_probes(connection, state.input, chain_src);
   const bool ready = gst_pad_link(chain_src, connection.mixer_pad) == GST_PAD_LINK_OK &&
                      gst_element_sync_state_with_parent(connection.chain) &&
                      gst_ghost_pad_set_target(GST_GHOST_PAD(pad), chain_sink);

@@ -43,6 +43,7 @@ class ForeignWay {
     GstPad* mixer_pad = nullptr; /* a reference */
     bool opus = false;
     bool converts = false;
+    bool follows = false; /* an input that does not wait: late pieces are heard late */
     bool ended = false;
   };
 
@@ -50,6 +51,8 @@ class ForeignWay {
   void drop_mixer();
   void drop_connection(GstEgressMuxPad* pad, const Connection& connection);
   GstElement* make_chain(GstEgressMuxPad* pad, const GstCaps* caps, Connection* connection);
+  void add_probes(const Connection& connection, const std::shared_ptr<MixInput>& input,
+                  GstPad* chain_src);
 
   GstBin* const bin_;
   RoomSum* const sum_;

@@ -84,6 +84,10 @@ class MixInput {
   // ---- settings, any thread
   std::atomic<double> volume{1.0};
   std::atomic<bool> mute{false};
+  // ---- figures, any thread
+  std::atomic<int64_t> shift_ns{0}; /* how much later than its own time it is heard */
+  std::atomic<int64_t> cut_ns{0};   /* pauses left out to catch up */
+
   float wanted_gain() const { return mute ? 0.0f : float(volume.load()); }
 
   std::shared_ptr<const TrackText> text() const;

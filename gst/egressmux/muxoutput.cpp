@@ -134,7 +134,8 @@ GstStructure* MuxShell::make_stats() {
         "track", G_TYPE_STRING, text->track.c_str(), "identity", G_TYPE_STRING,
         text->identity.c_str(), "name", G_TYPE_STRING, text->name.c_str(), "volume", G_TYPE_DOUBLE,
         state.input->volume.load(), "mute", G_TYPE_BOOLEAN, gboolean(state.input->mute), "ended",
-        G_TYPE_BOOLEAN, gboolean(state.ended), nullptr);
+        G_TYPE_BOOLEAN, gboolean(state.ended), "shift", G_TYPE_INT64, gint64(state.input->shift_ns),
+        "cut-time", G_TYPE_UINT64, guint64(state.input->cut_ns), nullptr);
     sum_->read_locked([&] {
       gst_structure_set(entry, "slices", G_TYPE_UINT64, state.input->slices, "late-slices",
                         G_TYPE_UINT64, state.input->late_slices, "duplicate-slices", G_TYPE_UINT64,

@@ -19,6 +19,8 @@ constexpr GstClockTime kLongestCatchUp = 10 * GST_SECOND;
 constexpr GstClockTime kMixerPatience = 100 * GST_MSECOND;
 // The mixer may be ahead of the output by this much; sources without a clock are held back by it.
 constexpr GstClockTime kMixerLead = 200 * GST_MSECOND;
+// Before its deadline the mixer's thread has to find what is there.
+constexpr GstClockTime kMixerHandling = 10 * GST_MSECOND;
 // So many slices in a row must come late before the delay grows for them.
 constexpr unsigned kLateSlicesToLearn = 25;
 constexpr GstClockTime kLongestLearnedDelay = GST_SECOND;
@@ -509,8 +511,16 @@ GstFlowReturn RoomSum::push_mixer(GstClockTime running_time, GstBuffer* buffer) 
   return flow;
 }
 
+std::optional<int64_t> RoomSum::time_left_ns(GstClockTime running_time) {
+  const std::lock_guard lock(mutex_);
+  GstClockTime now = 0;
+  if (!playing_ || !now_running(&now)) return std::nullopt;
+  return int64_t(running_time) + int64_t(std::max(delay_, learned_delay_)) -
+         int64_t(kMixerHandling) - int64_t(now);
+}
+
 bool RoomSum::note_level(MixInput* input, LevelSpan span) {
-  constexpr size_t kMostSpans = 1024;
+  constexpr size_t kMostSpans = 8192;
   const std::lock_guard lock(mutex_);
   if (mixdown_.timeline().started() && span.end <= mixdown_.position()) {
     ++input->late_slices;

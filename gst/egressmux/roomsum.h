@@ -60,6 +60,9 @@ class RoomSum {
   void end_mixer_input(MixInput* input);
   bool mixer_input_passed(const MixInput& input);
   GstFlowReturn push_mixer(GstClockTime running_time, GstBuffer* buffer);
+  /** How long from now until sound of @running_time has to be in the mixer; nothing while there is
+   * no time. */
+  std::optional<int64_t> time_left_ns(GstClockTime running_time);
   /** FALSE when [start, end) has gone out already: whoever sends it comes too late. */
   bool note_level(MixInput* input, LevelSpan span);
 

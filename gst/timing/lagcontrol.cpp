@@ -5,12 +5,17 @@
 
 namespace timing {
 
+namespace {
+// A whole number of samples at every usual rate, so that none is lost to rounding.
+constexpr int64_t kStep_ns = 10'000'000;
+}  // namespace
+
 LagControl::Verdict LagControl::place(int64_t duration_ns, int64_t slack_ns, double level_dbov) {
   Verdict verdict;
   const bool quiet = quiet_.add(level_dbov, duration_ns);
   const int64_t slack = slack_ns + shift_ns_;
   if (slack < 0 && settings_.grows && settings_.reserve_ns - slack_ns <= settings_.most_shift_ns) {
-    shift_ns_ = settings_.reserve_ns - slack_ns;
+    shift_ns_ = (settings_.reserve_ns - slack_ns + kStep_ns - 1) / kStep_ns * kStep_ns;
     ++moves_;
     least_slack_.clear();
     least_slack_.add(settings_.reserve_ns, uint64_t(duration_ns));

@@ -341,4 +341,100 @@ TEST_F(Mixer, FlushAndSegmentOnAForeignPad) {
   gst_object_unref(feed);
 }
 
+// ---- live inputs that come late, as the mix of a room composite after somebody muted
+
+class LateInput : public Mixer {
+ protected:
+  void start_late(const char* settings) {
+    start(std::string("appsrc name=late format=time ") + settings +
+          " caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,"
+          "channel-mask=(bitmask)0x3 ! mux.");
+    late_ = gst_bin_get_by_name(GST_BIN(pipeline_), "late");
+  }
+  void TearDown() override {
+    if (late_) gst_object_unref(late_);
+    Mixer::TearDown();
+  }
+  void push(GstClockTime from, int count, int16_t value) {
+    for (int i = 0; i < count; ++i) {
+      GstBuffer* buffer = gst_buffer_new_allocate(nullptr, 2 * kFrames * sizeof(int16_t), nullptr);
+      const std::vector<int16_t> samples(2 * kFrames, value);
+      gst_buffer_fill(buffer, 0, samples.data(), samples.size() * sizeof(int16_t));
+      GST_BUFFER_PTS(buffer) = from + guint64(i) * kSlice;
+      GST_BUFFER_DURATION(buffer) = kSlice;
+      gst_app_src_push_buffer(GST_APP_SRC(late_), buffer);
+    }
+  }
+  /** Pulls until the mix has come to @until; how many frames were loud, and where the first was. */
+  int loud_frames(GstClockTime until, GstClockTime* first = nullptr) {
+    int frames = 0;
+    for (Mixed mixed = pull(); !mixed.samples.empty() && mixed.pts < until; mixed = pull()) {
+      for (size_t i = 0; i < mixed.samples.size(); i += 2) {
+        if (mixed.samples[i] < 500) continue;
+        if (frames++ == 0 && first) *first = mixed.pts;
+      }
+    }
+    return frames;
+  }
+  void wait_until(GstClockTime time) {
+    while (next_pts_ < time) pull();
+  }
+  gint64 shift() {
+    GstStructure* stats = nullptr;
+    gint64 value = -1;
+    g_object_get(mux_, "stats", &stats, nullptr);
+    const GValue* inputs = gst_structure_get_value(stats, "inputs");
+    gst_structure_get_int64(gst_value_get_structure(gst_value_array_get_value(inputs, 0)), "shift",
+                            &value);
+    gst_structure_free(stats);
+    return value;
+  }
+
+  GstElement* late_ = nullptr;
+};
+
+TEST_F(LateInput, IsHeardWholeAndComesBackToItsTimeInThePauses) {
+  start_late("is-live=true");
+  wait_until(600 * GST_MSECOND);
+  // What should have been heard at 0 comes now, and then all that was held up behind it.
+  push(0, 30, 1000);
+  GstClockTime first = 0;
+  EXPECT_EQ(loud_frames(1200 * GST_MSECOND, &first), 30 * kFrames) << "not a sample is lost";
+  EXPECT_GE(first, 600 * GST_MSECOND);
+  EXPECT_GT(shift(), gint64(600 * GST_MSECOND));
+  push(300 * GST_MSECOND, 450, 0);
+  push(4800 * GST_MSECOND, 30, 1000);
+  wait_until(1500 * GST_MSECOND);
+  EXPECT_EQ(shift(), 0) << "the silence made up for it";
+  EXPECT_EQ(loud_frames(5300 * GST_MSECOND, &first), 30 * kFrames);
+  EXPECT_EQ(first, 4800 * GST_MSECOND) << "in its own time again";
+}
+
+TEST_F(LateInput, HoldsNobodyUp) {
+  start_late("is-live=true");
+  push(0, 20, 1000);
+  wait_until(500 * GST_MSECOND);
+  EXPECT_LT(running_time(), 1500 * GST_MSECOND) << "the mix goes on while it stands still";
+}
+
+TEST_F(LateInput, ANetworkThatDoesNotSayItIsLiveIsTreatedAsSuch) {
+  start_late("stream-type=stream");  // cannot be sought in
+  wait_until(600 * GST_MSECOND);
+  push(0, 30, 1000);
+  EXPECT_EQ(loud_frames(1200 * GST_MSECOND), 30 * kFrames);
+}
+
+TEST_F(LateInput, AFileThatIsPluggedInLateBeginsAtItsOwnTime) {
+  start("audiotestsrc is-live=true wave=silence ! mux.");
+  wait_until(600 * GST_MSECOND);
+  GstElement* file = gst_parse_bin_from_description(
+      "audiotestsrc wave=square num-buffers=30 samplesperbuffer=480 volume=0.25 ! "
+      "audio/x-raw,format=S16LE,rate=48000,channels=2",
+      TRUE, nullptr);
+  gst_bin_add(GST_BIN(pipeline_), file);
+  gst_element_link(file, mux_);
+  gst_element_sync_state_with_parent(file);
+  EXPECT_EQ(loud_frames(1200 * GST_MSECOND), 0);
+}
+
 }  // namespace
