@@ -60,3 +60,29 @@ dial() { # EGRESS-SIM OPTION...
 score() { # TRANSCRIPT OPTION...
   "$root/tools/score-transcript" --reference "$work/said.stm" "$@" || fail "score of ${1##*/}"
 }
+
+need_nginx() {
+  [ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] ||
+    { echo "nginx with its RTMP module is not installed (tools/setup)"; exit 77; }
+}
+
+# The room's mix, as LiveKit's room composite egress publishes it.
+publish() { # RTMP-URL EGRESS-SIM OPTION...
+  local url=$1
+  shift
+  "$sim" --rtmp "$url" --wait 10 --stm "$work/said.stm" --summary "$work/sim.json" "$@" \
+    >"$work/sim.log" 2>&1 || fail "egress-sim $*"
+}
+
+# Until the pipeline listens to the RTMP server on $PORT: what is published before that is lost.
+wait_for_reader() {
+  local hex
+  hex=$(printf ':%04X' "$PORT")
+  for _ in $(seq 200); do
+    # A connection to that port that is established, seen from the client's side.
+    awk -v port="$hex" '$3 ~ port "$" && $4 == "01" { found = 1 } END { exit !found }' \
+      /proc/net/tcp && { sleep 0.3; return; }
+    sleep 0.1
+  done
+  fail "nobody listens to the RTMP server"
+}
