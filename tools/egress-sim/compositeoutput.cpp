@@ -83,6 +83,8 @@ std::string composite_pipeline(const CompositeTarget& target) {
              file;
     case CompositeKind::kOgg:
       return line + "opusenc bitrate=96000 ! oggmux ! " + file;
+    case CompositeKind::kWav:
+      return line + "wavenc ! " + file;
     case CompositeKind::kHls:
       return line + aac + "hls.audio hlssink2 name=hls target-duration=" +
              std::to_string(std::lround(target.segment_s)) + " max-files=" +

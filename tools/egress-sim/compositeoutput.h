@@ -11,7 +11,7 @@
 
 namespace egresssim {
 
-enum class CompositeKind { kRtmp, kMp4, kOgg, kHls };
+enum class CompositeKind { kRtmp, kMp4, kOgg, kHls, kWav };
 
 struct CompositeTarget {
   CompositeKind kind = CompositeKind::kRtmp;

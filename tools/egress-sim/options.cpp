@@ -22,7 +22,7 @@ const char kDescription[] = R"(What is played, one of:
 
 Room composite (one of these instead of the WebSockets):
   --composite       by RTMP to rtmp://127.0.0.1:1935/live/{room}
-  --rtmp URL, --mp4 FILE, --ogg FILE, --hls FOLDER
+  --rtmp URL, --mp4 FILE, --ogg FILE, --hls FOLDER, --wav FILE
                     RTMP in real time; files at once, or in real time with --live
 
 In URL, FILE and FOLDER {room} stands for the room's name; in the WebSocket's URL also {identity},
@@ -59,6 +59,7 @@ struct Raw {
   gchar* mp4 = nullptr;
   gchar* ogg = nullptr;
   gchar* hls = nullptr;
+  gchar* wav = nullptr;
   gchar** stalls = nullptr;
   gint playlist_length = 0;
   gdouble segment_s = 4;
@@ -74,7 +75,7 @@ struct Raw {
 
   ~Raw() {
     for (gchar* text : {url, token, scenario, room, profile, format, ca, cache, stm, rttm, times,
-                        summary, capture, rtmp, mp4, ogg, hls})
+                        summary, capture, rtmp, mp4, ogg, hls, wav})
       g_free(text);
     for (gchar** list : {speak, only, stalls}) g_strfreev(list);
   }
@@ -124,10 +125,11 @@ std::string take_composite(const Raw& raw, Options& o) {
   const std::pair<CompositeKind, const gchar*> targets[] = {{CompositeKind::kRtmp, raw.rtmp},
                                                             {CompositeKind::kMp4, raw.mp4},
                                                             {CompositeKind::kOgg, raw.ogg},
-                                                            {CompositeKind::kHls, raw.hls}};
+                                                            {CompositeKind::kHls, raw.hls},
+                                                            {CompositeKind::kWav, raw.wav}};
   for (const auto& [kind, where] : targets) {
     if (where == nullptr) continue;
-    if (o.composite) return "give only one of --rtmp, --mp4, --ogg and --hls";
+    if (o.composite) return "give only one of --rtmp, --mp4, --ogg, --hls and --wav";
     o.composite.emplace();
     o.composite->kind = kind;
     o.composite->where = where;
@@ -214,6 +216,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
       {"ogg", 0, 0, G_OPTION_ARG_FILENAME, &raw.ogg, "room composite as Ogg (Opus)", "FILE"},
       {"hls", 0, 0, G_OPTION_ARG_FILENAME, &raw.hls,
        "room composite as HLS: playlist.m3u8 and segments in FOLDER", "FOLDER"},
+      {"wav", 0, 0, G_OPTION_ARG_FILENAME, &raw.wav, "the mix itself, as WAV, to compare with",
+       "FILE"},
       {"segment", 0, 0, G_OPTION_ARG_DOUBLE, &raw.segment_s,
        "with --hls: length of a segment (default 4)", "S"},
       {"playlist-length", 0, 0, G_OPTION_ARG_INT, &raw.playlist_length,

@@ -22,7 +22,8 @@ TEST(SourceDescription, RtmpIsReadByEitherElement) {
   EXPECT_TRUE(
       has(connection_line(settings), "rtmp2src location=\"rtmp://host/live/key\" ! flvdemux"));
   settings.rtmp_element = "rtmpsrc";
-  EXPECT_TRUE(has(connection_line(settings), "rtmpsrc location=\"rtmp://host/live/key live=1\""));
+  EXPECT_TRUE(has(connection_line(settings),
+                  "rtmpsrc blocksize=256 location=\"rtmp://host/live/key live=1\""));
 }
 
 TEST(SourceDescription, NothingGetsOutOfItsQuotes) {
