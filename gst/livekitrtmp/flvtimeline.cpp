@@ -11,7 +11,7 @@ void FlvTimeline::begin_publisher() {
 }
 
 void FlvTimeline::anchor(int64_t media_ms, int64_t now_ms) {
-  shift_ms_ = std::max(end_ms_, now_ms) - media_ms;
+  shift_ms_ = std::max({end_ms_, configured_ms_, now_ms}) - media_ms;
   anchored_ = true;
   discont_ = true;
 }
@@ -23,7 +23,8 @@ FlvTimeline::Place FlvTimeline::place(MediaKind kind, bool configuration, uint32
   int64_t& last_ms = last_ms_[static_cast<size_t>(kind)];
   if (configuration) {
     // Its timestamp is 0 in every other sender; nothing is derived from it.
-    place.time_ms = anchored_ ? end_ms_ : std::max(end_ms_, now_ms);
+    if (!anchored_) configured_ms_ = std::max({end_ms_, configured_ms_, now_ms});
+    place.time_ms = std::max(end_ms_, configured_ms_);
     return place;
   }
   const int64_t step_ms = known_ ? static_cast<int32_t>(timestamp_ms - last_timestamp_) : 0;

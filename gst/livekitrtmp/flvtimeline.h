@@ -39,11 +39,12 @@ class FlvTimeline {
   bool started_ = false;
   bool anchored_ = false;
   bool discont_ = false;
-  bool known_ = false;                // a timestamp of this publisher has been seen
-  uint32_t last_timestamp_ = 0;       // as on the wire
-  int64_t media_ms_ = 0;              // the same without wrapping around
-  int64_t shift_ms_ = 0;              // from media_ms_ to running time
-  int64_t end_ms_ = 0;                // the latest time given out
+  bool known_ = false;           // a timestamp of this publisher has been seen
+  uint32_t last_timestamp_ = 0;  // as on the wire
+  int64_t media_ms_ = 0;         // the same without wrapping around
+  int64_t shift_ms_ = 0;         // from media_ms_ to running time
+  int64_t end_ms_ = 0;           // the latest time given out
+  int64_t configured_ms_ = 0;    // the latest time of what came before a publisher's first frame
   std::array<int64_t, 3> last_ms_{};  // of each kind
 };
 

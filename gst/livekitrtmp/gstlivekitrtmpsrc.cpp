@@ -332,9 +332,10 @@ gboolean stop(GstBaseSrc* src) {
   return TRUE;
 }
 
-gint64 running_time_ms(GstLivekitRtmpSrc* self) {
+// Of what came `age_us` ago.
+gint64 running_time_ms(GstLivekitRtmpSrc* self, gint64 age_us = 0) {
   const GstClockTime now = gst_element_get_current_running_time(GST_ELEMENT(self));
-  return GST_CLOCK_TIME_IS_VALID(now) ? gint64(now / GST_MSECOND) : 0;
+  return GST_CLOCK_TIME_IS_VALID(now) ? (gint64(now / GST_USECOND) - age_us) / 1000 : 0;
 }
 
 // The second after which nothing has come is over.
@@ -408,8 +409,8 @@ GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
     const bool media = item.event == rtmp::QueuedMedia::Event::kMedia;
     if (priv->stalled && media) receiver->report_stalled(false);
     priv->stalled = false;
-    const gint64 age_ms = (g_get_monotonic_time() - item.arrival_us) / 1000;
-    auto piece = priv->stream->take(std::move(item), running_time_ms(self) - age_ms);
+    const gint64 age_us = g_get_monotonic_time() - item.arrival_us;
+    auto piece = priv->stream->take(std::move(item), running_time_ms(self, age_us));
     if (!piece) continue;
     if (!piece->configuration) receiver->report_lateness(piece->lateness_ms);
     *out = hand_out(self, std::move(*piece));

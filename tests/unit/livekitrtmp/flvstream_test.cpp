@@ -149,6 +149,16 @@ TEST_F(FlvStreamTest, AReconnectKeepsTheTimeThatPassed) {
   EXPECT_FALSE(send(23, 9028).discont);
 }
 
+// Running times of arrivals are taken one by one, and jitter.
+TEST_F(FlvStreamTest, AFirstFrameIsNotBeforeItsConfiguration) {
+  for (const int64_t at_ms : {1000, 5000}) {
+    come();
+    EXPECT_EQ(send(0, at_ms, MediaKind::kAudio, test::aac_configuration()).time_ms, at_ms);
+    EXPECT_EQ(time_of(0, at_ms - 1), at_ms);
+    go();
+  }
+}
+
 TEST_F(FlvStreamTest, AReconnectAfterMoreThanRealTimeDoesNotGoBack) {
   come();
   // A file, published as fast as it goes.
