@@ -15,7 +15,7 @@
  * * `event` (string): added, removed, lost (the connection broke, timed out, or broke the
  * protocol), refused, stalled (nothing came for a second), resumed
  * * `path`, `stream`, `remote`, `reason` (string), `status` (uint, of refused)
- * * `gap` (uint64, ns, of added: so long nobody published), `running-time` (uint64, ns),
+ * * `gap` (uint64, ns, of added: so long nothing had come), `running-time` (uint64, ns),
  *   `utc` (string, ISO 8601)
  *
  * One bad publisher gives a warning that names him, never an error.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "receiver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "flvtags.h"
@@ -83,12 +84,13 @@ void Receiver::on_added(const Publisher& publisher) {
   {
     const std::lock_guard lock(mutex_);
     ++counters_.added;
-    if (since_us_ != 0) gap = GstClockTime(now_us - since_us_) * GST_USECOND;
-    counters_.without_publisher += gap;
+    if (last_media_us_ != 0) gap = GstClockTime(now_us - last_media_us_) * GST_USECOND;
+    if (since_us_ != 0) {
+      counters_.without_publisher += GstClockTime(now_us - since_us_) * GST_USECOND;
+    }
     present_ = true;
     publisher_ = publisher;
     since_us_ = now_us;
-    last_media_us_ = 0;
   }
   audio_seen_ = false;
   complained_ = false;
@@ -220,13 +222,13 @@ GstStructure* Receiver::stats() const {
   const auto age_ms = [now_us](int64_t since_us) {
     return since_us == 0 ? guint64(0) : guint64((now_us - since_us) / 1000);
   };
-  const bool media = present_ && last_media_us_ != 0;
   return gst_structure_new(
       "livekitrtmpsrc-stats", "publishing", G_TYPE_BOOLEAN, gboolean(present_), "stream",
       G_TYPE_STRING, present_ ? publisher_.stream.c_str() : "", "remote", G_TYPE_STRING,
       present_ ? publisher_.remote.c_str() : "", "publishing-ms", G_TYPE_UINT64,
       present_ ? age_ms(since_us_) : 0, "silent-ms", G_TYPE_UINT64,
-      media ? age_ms(last_media_us_) : 0, "without-publisher-ms", G_TYPE_UINT64,
+      present_ ? age_ms(std::max(since_us_, last_media_us_)) : 0, "without-publisher-ms",
+      G_TYPE_UINT64,
       guint64(counters_.without_publisher / GST_MSECOND) + (present_ ? 0 : age_ms(since_us_)),
       "lateness-ms", G_TYPE_INT64, gint64(lateness_ms_), "queue-bytes", G_TYPE_UINT64,
       guint64(queue_.bytes()), "bytes", G_TYPE_UINT64, counters_.bytes, "messages", G_TYPE_UINT64,

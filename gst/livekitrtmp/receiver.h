@@ -92,7 +92,7 @@ class Receiver final : public Route {
   bool present_ = false;
   Publisher publisher_;        // the last one
   int64_t since_us_ = 0;       // he is there, or has gone
-  int64_t last_media_us_ = 0;  // 0 = none of this publisher
+  int64_t last_media_us_ = 0;  // of anybody, 0 = none yet
 };
 
 }  // namespace rtmp
