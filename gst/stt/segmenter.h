@@ -11,12 +11,8 @@
 #include <vector>
 
 #include "stt/transcriber.h"
-#include "stt/voiceactivity.h"
 
 namespace stt {
-
-constexpr int64_t kSampleNs = 1'000'000'000 / kSampleRateHz;
-constexpr int64_t kWindowNs = kWindowSamples * kSampleNs;
 
 struct SegmenterConfig {
   bool partials = true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // check_engine and load_engine: from names to loaded models.
+#include "speech/sherparuntime.h"
+#include "speech/silerovad.h"
+#include "speech/speechfiles.h"
 #include "stt/engines/moonshinemodel.h"
-#include "stt/engines/sherparuntime.h"
-#include "stt/engines/silerovad.h"
-#include "stt/engines/speechfiles.h"
 #include "stt/streamtranscriber.h"
 #include "stt/transcriber.h"
 

@@ -13,7 +13,7 @@
 
 #include "attribution.h"
 #include "deferredtranscriber.h"
-#include "inputconverter.h"
+#include "speech/inputconverter.h"
 #include "transcript.h"
 
 namespace stt {

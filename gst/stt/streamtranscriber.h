@@ -14,11 +14,11 @@
 #include <variant>
 #include <vector>
 
-#include "stt/audiowindows.h"
+#include "speech/audiowindows.h"
+#include "speech/voiceactivity.h"
 #include "stt/engines/engine.h"
 #include "stt/segmenter.h"
 #include "stt/transcriber.h"
-#include "stt/voiceactivity.h"
 #include "stt/workerpool.h"
 
 namespace stt {

@@ -11,9 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "speech/voiceactivity.h"
+
 namespace stt {
 
-constexpr int kSampleRateHz = 16000;  // every engine gets mono float samples at this rate
+using namespace speech;  // what the plugins share
 
 struct Word {
   std::string text;

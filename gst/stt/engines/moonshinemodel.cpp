@@ -3,7 +3,7 @@
 
 #include <exception>
 
-#include "stt/engines/sherparuntime.h"
+#include "speech/sherparuntime.h"
 
 namespace stt {
 

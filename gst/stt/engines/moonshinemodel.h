@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "speech/speechfiles.h"
 #include "stt/engines/engine.h"
-#include "stt/engines/speechfiles.h"
 
 namespace stt {
 

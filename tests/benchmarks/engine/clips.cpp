@@ -8,7 +8,7 @@
 #include <iterator>
 #include <sstream>
 
-#include "stt/engines/speechfiles.h"
+#include "speech/speechfiles.h"
 
 namespace {
 

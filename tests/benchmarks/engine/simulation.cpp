@@ -8,7 +8,7 @@
 #include <set>
 
 #include "stt/engines/moonshinemodel.h"
-#include "stt/engines/silerovad.h"
+#include "speech/silerovad.h"
 #include "stt/segmenter.h"
 #include "stt/textguard.h"
 #include "worderrors.h"

@@ -10,8 +10,8 @@
 #include <random>
 #include <string>
 
+#include "speech/speechfiles.h"
 #include "stt/engines/engine.h"
-#include "stt/engines/speechfiles.h"
 #include "stt/transcriber.h"
 #include "wavfile.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/voiceactivity.h"
+#include "speech/voiceactivity.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace stt {
+namespace speech {
 namespace {
 
 constexpr double kGateDbov = -65.0;
@@ -36,4 +36,4 @@ void GatedVoiceActivity::reset() {
   model_->reset();
 }
 
-}  // namespace stt
+}  // namespace speech

@@ -1,5 +1,5 @@
 // The voice activity network against the numbers that ONNX Runtime gives, and the product under it.
-#include "stt/engines/silerovad.h"
+#include "speech/silerovad.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <fstream>
 #include <numbers>
 
-#include "stt/engines/matrix.h"
-#include "stt/engines/speechfiles.h"
+#include "speech/matrix.h"
+#include "speech/speechfiles.h"
 
-namespace stt {
+namespace speech {
 namespace {
 
 TEST(Matrix, KnownProductAndBothKernelsAgree) {
@@ -142,4 +142,4 @@ TEST(Level, KnownValues) {
 }
 
 }  // namespace
-}  // namespace stt
+}  // namespace speech

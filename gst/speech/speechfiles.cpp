@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/engines/speechfiles.h"
+#include "speech/speechfiles.h"
 
 #include <unistd.h>
 
 #include <cstdlib>
 
-namespace stt {
+namespace speech {
 namespace {
 
 std::string environment(const char* name) {
@@ -36,6 +36,7 @@ SpeechFiles find_speech_files(const std::string& speech_dir) {
   files.directory = speech_dir.empty() ? default_directory() : std::filesystem::path(speech_dir);
   files.runtime = files.directory / "sherpa_onnx" / "lib" / "libsherpa-onnx-c-api.so";
   files.voice_activity = files.directory / "models" / "silero_vad_16k.safetensors";
+  files.voices = files.directory / "models" / "resemblyzer.safetensors";
   return files;
 }
 
@@ -62,4 +63,4 @@ std::string explain_missing(const SpeechFiles& files,
          "it is.";
 }
 
-}  // namespace stt
+}  // namespace speech

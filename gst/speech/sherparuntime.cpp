@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/engines/sherparuntime.h"
+#include "speech/sherparuntime.h"
 
 #include <dlfcn.h>
 
 #include <map>
 #include <mutex>
 
-namespace stt {
+namespace speech {
 
 #ifdef HAVE_SPEECH_RUNTIME
 
@@ -30,19 +30,28 @@ bool load(const std::filesystem::path& path, SherpaRuntime& runtime, std::string
             ". Run tools/setup.";
     return false;
   }
-#define STT_RESOLVE(name) resolve(library, "SherpaOnnx" #name, runtime.name, error)
-  if (!STT_RESOLVE(GetVersionStr)) return false;
+#define SPEECH_RESOLVE(name) resolve(library, "SherpaOnnx" #name, runtime.name, error)
+  if (!SPEECH_RESOLVE(GetVersionStr)) return false;
   const std::string version = runtime.GetVersionStr();
   if (version != SPEECH_RUNTIME_VERSION) {
     error = "The speech runtime " + path.string() + " is sherpa-onnx " + version +
             ", this build needs " SPEECH_RUNTIME_VERSION ". Run tools/setup.";
     return false;
   }
-  return STT_RESOLVE(CreateOfflineRecognizer) && STT_RESOLVE(DestroyOfflineRecognizer) &&
-         STT_RESOLVE(CreateOfflineStream) && STT_RESOLVE(DestroyOfflineStream) &&
-         STT_RESOLVE(AcceptWaveformOffline) && STT_RESOLVE(DecodeOfflineStream) &&
-         STT_RESOLVE(GetOfflineStreamResult) && STT_RESOLVE(DestroyOfflineRecognizerResult);
-#undef STT_RESOLVE
+  return SPEECH_RESOLVE(CreateOfflineRecognizer) && SPEECH_RESOLVE(DestroyOfflineRecognizer) &&
+         SPEECH_RESOLVE(CreateOfflineStream) && SPEECH_RESOLVE(DestroyOfflineStream) &&
+         SPEECH_RESOLVE(AcceptWaveformOffline) && SPEECH_RESOLVE(DecodeOfflineStream) &&
+         SPEECH_RESOLVE(GetOfflineStreamResult) && SPEECH_RESOLVE(DestroyOfflineRecognizerResult) &&
+         SPEECH_RESOLVE(CreateSpeakerEmbeddingExtractor) &&
+         SPEECH_RESOLVE(DestroySpeakerEmbeddingExtractor) &&
+         SPEECH_RESOLVE(SpeakerEmbeddingExtractorDim) &&
+         SPEECH_RESOLVE(SpeakerEmbeddingExtractorCreateStream) &&
+         SPEECH_RESOLVE(SpeakerEmbeddingExtractorIsReady) &&
+         SPEECH_RESOLVE(SpeakerEmbeddingExtractorComputeEmbedding) &&
+         SPEECH_RESOLVE(SpeakerEmbeddingExtractorDestroyEmbedding) &&
+         SPEECH_RESOLVE(OnlineStreamAcceptWaveform) && SPEECH_RESOLVE(OnlineStreamInputFinished) &&
+         SPEECH_RESOLVE(DestroyOnlineStream);
+#undef SPEECH_RESOLVE
 }
 
 }  // namespace
@@ -71,4 +80,4 @@ std::string sherpa_build_problem() {
 
 #endif
 
-}  // namespace stt
+}  // namespace speech

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-namespace stt {
+namespace speech {
 
 class InputConverter {
  public:
@@ -36,4 +36,4 @@ class InputConverter {
   bool holds_audio_ = false;
 };
 
-}  // namespace stt
+}  // namespace speech

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "stt/voiceactivity.h"
+#include "speech/voiceactivity.h"
 
-namespace stt {
+namespace speech {
 
 struct SileroWeights {
   // Each [inputs][outputs], the outputs padded to a multiple of 16.
@@ -45,4 +45,4 @@ class SileroVad : public VoiceActivity {
   std::array<float, 128> cell_{};
 };
 
-}  // namespace stt
+}  // namespace speech

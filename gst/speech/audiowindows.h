@@ -7,10 +7,9 @@
 #include <functional>
 #include <span>
 
-#include "stt/segmenter.h"
-#include "stt/voiceactivity.h"
+#include "speech/voiceactivity.h"
 
-namespace stt {
+namespace speech {
 
 constexpr int64_t kJumpNs = 40'000'000;  // less is jitter of time stamps
 
@@ -42,4 +41,4 @@ class AudioWindows {
   int64_t next_ns_ = -1;  // where the next push continues; -1 = anywhere
 };
 
-}  // namespace stt
+}  // namespace speech

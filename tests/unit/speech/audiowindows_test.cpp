@@ -1,12 +1,12 @@
 // AudioWindows: pieces of any length with jittering times become whole windows.
-#include "stt/audiowindows.h"
+#include "speech/audiowindows.h"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <vector>
 
-namespace stt {
+namespace speech {
 namespace {
 
 constexpr int64_t kMsNs = 1'000'000;
@@ -124,4 +124,4 @@ TEST_F(AudioWindowsTest, GapThatBeginsLaterFillsWhatIsBefore) {
 }
 
 }  // namespace
-}  // namespace stt
+}  // namespace speech

@@ -1,5 +1,5 @@
 // Any raw audio to mono float at 16 kHz: lengths, levels and channels.
-#include "inputconverter.h"
+#include "speech/inputconverter.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include "transcriber.h"
 
-namespace stt {
+namespace speech {
 namespace {
 
 GstAudioInfo format(GstAudioFormat sample, int rate, int channels) {
@@ -93,4 +93,4 @@ TEST_F(InputConverterTest, EmptyBufferIsNothing) {
 }
 
 }  // namespace
-}  // namespace stt
+}  // namespace speech

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "inputconverter.h"
+#include "speech/inputconverter.h"
 
-#include "transcriber.h"
+#include "speech/voiceactivity.h"
 
-namespace stt {
+namespace speech {
 
 namespace {
 
@@ -69,4 +69,4 @@ std::span<const float> InputConverter::flush() {
   return samples;
 }
 
-}  // namespace stt
+}  // namespace speech

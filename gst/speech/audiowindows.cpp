@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/audiowindows.h"
+#include "speech/audiowindows.h"
 
 #include <algorithm>
 
-namespace stt {
+namespace speech {
 namespace {
 
 // Enough for any utterance to end in; the rest of a longer silence is jumped over.
@@ -70,4 +70,4 @@ void AudioWindows::add_silence(int64_t time_ns, int64_t duration_ns) {
   }
 }
 
-}  // namespace stt
+}  // namespace speech

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace stt {
+namespace speech {
 
 struct Matrix {
   const float* values = nullptr;  // [inputs][outputs]
@@ -24,4 +24,4 @@ using Multiply = void (*)(const Matrix& matrix, const Rows& rows, float* results
 Multiply portable_multiply();
 Multiply fastest_multiply();  // the best this CPU has
 
-}  // namespace stt
+}  // namespace speech

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
-namespace stt {
+namespace speech {
 
+constexpr int kSampleRateHz = 16000;  // every engine gets mono float samples at this rate
+constexpr int64_t kSampleNs = 1'000'000'000 / kSampleRateHz;
 constexpr size_t kWindowSamples = 512;  // 32 ms
+constexpr int64_t kWindowNs = kWindowSamples * kSampleNs;
 constexpr double kSilenceDbov = -127.0;
 
 class VoiceActivity {
@@ -35,4 +39,4 @@ class GatedVoiceActivity : public VoiceActivity {
   int quiet_windows_ = 0;
 };
 
-}  // namespace stt
+}  // namespace speech

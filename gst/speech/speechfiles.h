@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace stt {
+namespace speech {
 
 struct MoonshineFiles {
   std::string name;  // "moonshine-tiny"
@@ -19,6 +19,7 @@ struct SpeechFiles {
   std::filesystem::path directory;
   std::filesystem::path runtime;         // the sherpa-onnx C library
   std::filesystem::path voice_activity;  // Silero's weights
+  std::filesystem::path voices;          // Resemblyzer's weights
 
   // `size` is tiny or base.
   MoonshineFiles moonshine(const std::string& size) const;
@@ -35,4 +36,4 @@ std::vector<std::filesystem::path> missing_files(const std::vector<std::filesyst
 std::string explain_missing(const SpeechFiles& files,
                             const std::vector<std::filesystem::path>& missing);
 
-}  // namespace stt
+}  // namespace speech

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/engines/silerovad.h"
+#include "speech/silerovad.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
 
-#include "stt/engines/matrix.h"
+#include "speech/matrix.h"
+#include "speech/safetensors.h"
 
-namespace stt {
+namespace speech {
 namespace {
 
 constexpr size_t kContext = 64;  // samples of the window before, in front of each window
@@ -25,47 +24,6 @@ constexpr size_t kState = 128;
 constexpr size_t padded(size_t outputs) {
   return (outputs + 15) / 16 * 16;
 }
-
-// A safetensors file: the length of a JSON header, the header, the numbers. Only as much of JSON is
-// read as this file needs: "name":{..."data_offsets":[begin,end]...}
-class Safetensors {
- public:
-  bool open(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    data_.assign(std::istreambuf_iterator<char>(file), {});
-    uint64_t header_size = 0;
-    if (data_.size() < sizeof header_size) return false;
-    std::memcpy(&header_size, data_.data(), sizeof header_size);
-    if (header_size > data_.size() - sizeof header_size) return false;
-    header_ = std::string_view(data_).substr(sizeof header_size, header_size);
-    numbers_ = std::string_view(data_).substr(sizeof header_size + header_size);
-    return true;
-  }
-
-  // Empty unless the tensor is there with exactly `count` numbers.
-  std::vector<float> tensor(const std::string& name, size_t count) const {
-    const size_t entry = header_.find('"' + name + '"');
-    if (entry == std::string_view::npos) return {};
-    const std::string_view rest = header_.substr(entry, header_.find('}', entry) - entry);
-    const size_t offsets = rest.find("\"data_offsets\"");
-    const size_t bracket = rest.find('[', offsets);
-    if (offsets == std::string_view::npos || bracket == std::string_view::npos) return {};
-    unsigned long long begin = 0;
-    unsigned long long end = 0;
-    if (std::sscanf(std::string(rest.substr(bracket)).c_str(), "[%llu ,%llu", &begin, &end) != 2) {
-      return {};
-    }
-    if (end > numbers_.size() || begin > end || end - begin != count * sizeof(float)) return {};
-    std::vector<float> values(count);
-    std::memcpy(values.data(), numbers_.data() + begin, count * sizeof(float));
-    return values;
-  }
-
- private:
-  std::string data_;
-  std::string_view header_;
-  std::string_view numbers_;
-};
 
 // [outputs][inputs][taps] as stored to [taps][inputs][outputs] as computed, of the taps
 // first_tap .. first_tap + taps.
@@ -208,4 +166,4 @@ void SileroVad::reset() {
   cell_.fill(0);
 }
 
-}  // namespace stt
+}  // namespace speech

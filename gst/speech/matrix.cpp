@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "stt/engines/matrix.h"
+#include "speech/matrix.h"
 
-namespace stt {
+namespace speech {
 namespace {
 
 // Eight floats, wherever they lie; split up by the compiler where registers are shorter.
@@ -77,4 +77,4 @@ Multiply fastest_multiply() {
   return multiply;
 }
 
-}  // namespace stt
+}  // namespace speech
