@@ -40,37 +40,25 @@
 
 #include <gst/audio/audio.h>
 
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "dominantspeaker.h"
+#include "channellevels.h"
+#include "gstspeakerdetectprivate.h"
 #include "roomaudio/roomaudio.h"
 
 GST_DEBUG_CATEGORY_STATIC(gst_speaker_detect_debug);
 #define GST_CAT_DEFAULT gst_speaker_detect_debug
 
 using speakerdetect::DominantSpeaker;
+using speakerdetect::MixInput;
+using speakerdetect::MixSettings;
 using speakerdetect::Speaker;
 using speakerdetect::TrackLevel;
 
 namespace {
-
-constexpr guint DEFAULT_SILENCE_TIMEOUT_MS = 1500;
-constexpr guint DEFAULT_SPEAKERS_INTERVAL_MS = 0;
-constexpr guint MAX_TIMEOUT_MS = 3600 * 1000;
-
-enum {
-  PROP_0,
-  PROP_SILENCE_TIMEOUT,
-  PROP_SPEAKERS_INTERVAL,
-  PROP_ACTIVE_SPEAKER,
-  PROP_ACTIVE_SPEAKER_NAME,
-  PROP_SPEAKERS,
-  PROP_STATS,
-  N_PROPERTIES
-};
-GParamSpec* properties[N_PROPERTIES];
 
 RoomAudioTrack as_track(const Speaker& speaker) {
   return {speaker.track.c_str(), speaker.identity.c_str(), speaker.name.c_str(), speaker.level_dbov,
@@ -84,34 +72,21 @@ std::string shown_identity(const Speaker* speaker) {
 
 }  // namespace
 
-struct SpeakerDetectPrivate {
-  // Streaming thread only, or while there is none (start, stop).
-  DominantSpeaker detector;
-  std::vector<TrackLevel> levels;
-  std::vector<RoomAudioTrack> speakers;
-  GstAudioInfo audio_info;
-  GstClockTime next_running_time = GST_CLOCK_TIME_NONE;
-  GstClockTime last_message_time = GST_CLOCK_TIME_NONE;
-  bool told_talking = false;  // the last message listed somebody
-  bool seen_meta = false;
-  bool told_no_meta = false;
+namespace {
 
-  // What properties show: guarded by `lock`, which is never held while calling out.
-  std::mutex lock;
-  guint silence_timeout_ms = DEFAULT_SILENCE_TIMEOUT_MS;
-  guint speakers_interval_ms = DEFAULT_SPEAKERS_INTERVAL_MS;
-  std::string active_identity;
-  std::string active_name;
-  std::vector<Speaker> shown_speakers;
-  DominantSpeaker::Counters counters;
-  guint64 buffers_without_meta = 0;
-  guint64 known_participants = 0;
+/** Who speaks, by whichever way it was found. */
+struct View {
+  const Speaker* dominant;
+  std::span<const Speaker* const> speakers;
+  uint64_t since_ns;
 };
 
-struct _GstSpeakerDetect {
-  GstBaseTransform parent;
-  SpeakerDetectPrivate* priv;
-};
+View view_of(const SpeakerDetectPrivate& priv) {
+  if (priv.mix) return {priv.mix->dominant(), priv.mix->speakers(), priv.mix->since_ns()};
+  return {priv.detector.dominant(), priv.detector.speakers(), priv.detector.dominant_since_ns()};
+}
+
+}  // namespace
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("audio/x-raw"));
@@ -126,19 +101,17 @@ GST_ELEMENT_REGISTER_DEFINE(speakerdetect, "speakerdetect", GST_RANK_NONE, GST_T
 
 static void post_speakers(GstSpeakerDetect* self, GstClockTime running_time, bool changed) {
   SpeakerDetectPrivate* priv = self->priv;
+  const View view = view_of(*priv);
   priv->speakers.clear();
-  for (const Speaker* speaker : priv->detector.speakers()) {
-    priv->speakers.push_back(as_track(*speaker));
-  }
-  const Speaker* dominant = priv->detector.dominant();
+  for (const Speaker* speaker : view.speakers) priv->speakers.push_back(as_track(*speaker));
+  const Speaker* dominant = view.dominant;
   RoomAudioTrack active = {};
   if (dominant) active = as_track(*dominant);
   GstMessage* message = room_audio_message_new_active_speaker(
       GST_ELEMENT(self), dominant ? &active : nullptr, priv->speakers.data(),
       guint(priv->speakers.size()), running_time);
   gst_structure_set(gst_message_writable_structure(message), "since", G_TYPE_UINT64,
-                    guint64(priv->detector.dominant_since_ns()), "changed", G_TYPE_BOOLEAN,
-                    gboolean(changed), nullptr);
+                    guint64(view.since_ns), "changed", G_TYPE_BOOLEAN, gboolean(changed), nullptr);
   gst_element_post_message(GST_ELEMENT(self), message);
   priv->last_message_time = running_time;
   priv->told_talking = !priv->speakers.empty();
@@ -147,8 +120,7 @@ static void post_speakers(GstSpeakerDetect* self, GstClockTime running_time, boo
 /** Shows what the detector knows by properties and messages. */
 static void publish(GstSpeakerDetect* self, GstClockTime running_time, bool changed) {
   SpeakerDetectPrivate* priv = self->priv;
-  const Speaker* dominant = priv->detector.dominant();
-  const auto speakers = priv->detector.speakers();
+  const auto [dominant, speakers, since_ns] = view_of(*priv);
   guint interval_ms = 0;
   bool identity_changed = false;
   bool name_changed = false;
@@ -158,8 +130,16 @@ static void publish(GstSpeakerDetect* self, GstClockTime running_time, bool chan
     // Assigned one by one: strings that keep their length keep their memory.
     priv->shown_speakers.resize(speakers.size());
     for (size_t i = 0; i < speakers.size(); ++i) priv->shown_speakers[i] = *speakers[i];
-    priv->counters = priv->detector.counters();
-    priv->known_participants = priv->detector.n_known();
+    if (priv->mix) {
+      const speakerdetect::MixListener::Report& report = priv->mix->report();
+      priv->mix_state = report.state;
+      priv->lost_ns = report.lost_ns;
+      priv->known_participants = report.state.voices;
+      priv->counters.changes += changed;
+    } else {
+      priv->counters = priv->detector.counters();
+      priv->known_participants = priv->detector.n_known();
+    }
     if (changed) {
       std::string identity = shown_identity(dominant);
       identity_changed = identity != priv->active_identity;
@@ -171,11 +151,11 @@ static void publish(GstSpeakerDetect* self, GstClockTime running_time, bool chan
   }
   if (changed) {
     GST_INFO_OBJECT(self, "%s speaks since %" GST_TIME_FORMAT ", known at %" GST_TIME_FORMAT,
-                    dominant ? dominant->name.c_str() : "nobody",
-                    GST_TIME_ARGS(priv->detector.dominant_since_ns()), GST_TIME_ARGS(running_time));
+                    dominant ? dominant->name.c_str() : "nobody", GST_TIME_ARGS(since_ns),
+                    GST_TIME_ARGS(running_time));
   }
-  if (identity_changed) g_object_notify_by_pspec(G_OBJECT(self), properties[PROP_ACTIVE_SPEAKER]);
-  if (name_changed) g_object_notify_by_pspec(G_OBJECT(self), properties[PROP_ACTIVE_SPEAKER_NAME]);
+  if (identity_changed) g_object_notify(G_OBJECT(self), "active-speaker");
+  if (name_changed) g_object_notify(G_OBJECT(self), "active-speaker-name");
 
   const GstClockTime interval = interval_ms * GST_MSECOND;
   const bool due = interval > 0 && (!speakers.empty() || priv->told_talking) &&
@@ -202,7 +182,11 @@ static void judge(GstSpeakerDetect* self, GstClockTime running_time, GstClockTim
 static void forget(GstSpeakerDetect* self, bool tell) {
   SpeakerDetectPrivate* priv = self->priv;
   const GstClockTime end = priv->next_running_time;
-  const bool changed = priv->detector.reset();
+  bool changed = priv->detector.reset();
+  if (priv->mix) {
+    changed = priv->mix->dominant() != nullptr;
+    priv->mix->flush();
+  }
   priv->next_running_time = GST_CLOCK_TIME_NONE;
   if (changed && tell) {
     publish(self, GST_CLOCK_TIME_IS_VALID(end) ? end : 0, true);
@@ -236,25 +220,125 @@ static GstClockTime running_time_of(GstSpeakerDetect* self, GstClockTime timesta
   return GST_CLOCK_TIME_IS_VALID(self->priv->next_running_time) ? self->priv->next_running_time : 0;
 }
 
-static GstBuffer* judge_buffer(GstSpeakerDetect* self, GstBuffer* buffer) {
-  SpeakerDetectPrivate* priv = self->priv;
-  const gint n_tracks = room_audio_buffer_get_n_tracks(buffer);
-  if (n_tracks < 0) {
-    bool first = false;
-    {
-      std::lock_guard guard(priv->lock);
-      first = priv->buffers_without_meta++ == 0;
-    }
-    // Once there were metas, a buffer without is one in which no track is known to be heard.
-    if (!priv->seen_meta) {
-      if (first) {
-        GST_INFO_OBJECT(self,
-                        "the stream has no RoomAudioMeta: who speaks is not known, audio passes");
-      }
-      return buffer;
-    }
+/** Writes into the buffer's meta what is known now. */
+static GstBuffer* mark(GstSpeakerDetect* self, GstBuffer* buffer) {
+  const View view = view_of(*self->priv);
+  // A copy of the buffer shares the samples: the other branch of a tee keeps its own metas.
+  buffer = gst_buffer_make_writable(buffer);
+  RoomAudioTrack active = {};
+  if (view.dominant) active = as_track(*view.dominant);
+  room_audio_buffer_set_active(buffer, view.dominant ? &active : nullptr);
+  room_audio_buffer_set_active_since(buffer, view.since_ns);
+  return buffer;
+}
+
+static bool upstream_is_live(GstSpeakerDetect* self) {
+  GstQuery* query = gst_query_new_latency();
+  gboolean live = FALSE;
+  if (gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query)) {
+    gst_query_parse_latency(query, &live, nullptr, nullptr);
   }
+  gst_query_unref(query);
+  return live;
+}
+
+static void make_mix(GstSpeakerDetect* self) {
+  SpeakerDetectPrivate* priv = self->priv;
+  MixSettings settings;
+  {
+    std::lock_guard guard(priv->lock);
+    settings = priv->mix_settings;
+  }
+  const bool live = upstream_is_live(self);
+  GST_INFO_OBJECT(self, "the stream has no RoomAudioMeta and is %slive: listening to the voices",
+                  live ? "" : "not ");
+  priv->mix = std::make_unique<MixInput>(
+      [settings](std::string& problem) {
+        return speakerdetect::make_mix_voices(settings, problem);
+      },
+      live);
+  priv->mix->set_format(priv->audio_info);
+}
+
+/** Takes up what was found in the mix. */
+static void update_mix(GstSpeakerDetect* self, GstClockTime running_time) {
+  SpeakerDetectPrivate* priv = self->priv;
+  const bool changed = priv->mix->update();
+  const speakerdetect::MixListener::Report& report = priv->mix->report();
+  if (!report.problem.empty()) {
+    GST_ELEMENT_WARNING(self, RESOURCE, NOT_FOUND, ("%s", report.problem.c_str()), (nullptr));
+  }
+  publish(self, running_time, changed);
+}
+
+static GstBuffer* judge_mix(GstSpeakerDetect* self, GstBuffer* buffer) {
+  SpeakerDetectPrivate* priv = self->priv;
+  guint timeout_ms = 0;
+  bool find_voices = false;
+  bool first = false;
+  {
+    std::lock_guard guard(priv->lock);
+    first = priv->buffers_without_meta++ == 0;
+    find_voices = priv->find_voices;
+    timeout_ms = priv->silence_timeout_ms;
+    priv->counters.slices += find_voices;
+  }
+  if (!find_voices) {
+    if (first) {
+      GST_INFO_OBJECT(self,
+                      "the stream has no RoomAudioMeta: who speaks is not known, audio passes");
+    }
+    return buffer;
+  }
+  if (!priv->mix) make_mix(self);
+  const GstClockTime running_time = running_time_of(self, GST_BUFFER_PTS(buffer));
+  const GstClockTime duration = duration_of(self, buffer);
+  priv->mix->set_silence_timeout(timeout_ms * GST_MSECOND);
+  if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
+    priv->mix->push_gap(running_time, duration);
+  } else {
+    priv->mix->push(buffer, running_time);
+  }
+  priv->next_running_time = running_time + duration;
+  update_mix(self, priv->next_running_time);
+  return priv->mix->report().works ? mark(self, buffer) : buffer;
+}
+
+/** Each channel is a person: what egressmux does for tracks is done for channels here. */
+static GstBuffer* judge_channels(GstSpeakerDetect* self, GstBuffer* buffer) {
+  SpeakerDetectPrivate* priv = self->priv;
+  const GstAudioInfo& info = priv->audio_info;
+  const GstClockTime running_time = running_time_of(self, GST_BUFFER_PTS(buffer));
+  const std::vector<double> levels = speakerdetect::channel_levels(buffer, info);
+  priv->levels.clear();
+  std::vector<RoomAudioTrack> tracks;
+  for (size_t i = 0; i < levels.size() && i < priv->names_of_channels.size(); ++i) {
+    const std::string& name = priv->names_of_channels[i];
+    priv->levels.push_back({name, name, name, levels[i]});
+    tracks.push_back({name.c_str(), name.c_str(), name.c_str(), levels[i], FALSE});
+  }
+  judge(self, running_time, duration_of(self, buffer));
+  GstBuffer* samples = gst_buffer_ref(buffer);
+  buffer = gst_buffer_make_writable(buffer);
+  room_audio_buffer_set_mix(buffer, tracks.data(), guint(tracks.size()));
+  room_audio_buffer_set_carries_tracks(buffer);
+  for (size_t i = 0; i < tracks.size(); ++i) {
+    if (levels[i] <= ROOM_AUDIO_SILENCE_DBOV) continue;
+    GstBuffer* one = speakerdetect::copy_channel(samples, info, int(i));
+    if (!one) continue;
+    GST_BUFFER_PTS(one) = running_time;
+    room_audio_buffer_set_track(one, &tracks[i]);
+    room_audio_buffer_carry_track(buffer, one, priv->channel_caps.get());
+    gst_buffer_unref(one);
+  }
+  gst_buffer_unref(samples);
+  return mark(self, buffer);
+}
+
+static GstBuffer* judge_tracks(GstSpeakerDetect* self, GstBuffer* buffer, gint n_tracks) {
+  SpeakerDetectPrivate* priv = self->priv;
   priv->seen_meta = true;
+  priv->mix.reset();
   priv->levels.clear();
   for (gint i = 0; i < n_tracks; ++i) {
     RoomAudioTrack track;
@@ -262,16 +346,20 @@ static GstBuffer* judge_buffer(GstSpeakerDetect* self, GstBuffer* buffer) {
     priv->levels.push_back({track.track, track.identity, track.name, track.level_dbov});
   }
   judge(self, running_time_of(self, GST_BUFFER_PTS(buffer)), duration_of(self, buffer));
-  if (n_tracks < 0) return buffer;
+  return n_tracks < 0 ? buffer : mark(self, buffer);
+}
 
-  // A copy of the buffer shares the samples: the other branch of a tee keeps its own metas.
-  buffer = gst_buffer_make_writable(buffer);
-  const Speaker* dominant = priv->detector.dominant();
-  RoomAudioTrack active = {};
-  if (dominant) active = as_track(*dominant);
-  room_audio_buffer_set_active(buffer, dominant ? &active : nullptr);
-  room_audio_buffer_set_active_since(buffer, priv->detector.dominant_since_ns());
-  return buffer;
+static GstBuffer* judge_buffer(GstSpeakerDetect* self, GstBuffer* buffer) {
+  SpeakerDetectPrivate* priv = self->priv;
+  if (!priv->names_of_channels.empty()) return judge_channels(self, buffer);
+  const gint n_tracks = room_audio_buffer_get_n_tracks(buffer);
+  // Once there were metas, a buffer without is one in which no track is known to be heard.
+  if (n_tracks < 0 && !priv->seen_meta) return judge_mix(self, buffer);
+  if (n_tracks < 0) {
+    std::lock_guard guard(priv->lock);
+    priv->buffers_without_meta++;
+  }
+  return judge_tracks(self, buffer, n_tracks);
 }
 
 /** Instead of transform_ip: the base class would copy the samples of a shared buffer. */
@@ -286,7 +374,21 @@ static GstFlowReturn gst_speaker_detect_generate_output(GstBaseTransform* transf
 static gboolean gst_speaker_detect_set_caps(GstBaseTransform* transform, GstCaps* in,
                                             GstCaps* out) {
   GstSpeakerDetect* self = GST_SPEAKER_DETECT(transform);
-  return gst_audio_info_from_caps(&self->priv->audio_info, in);
+  SpeakerDetectPrivate* priv = self->priv;
+  if (!gst_audio_info_from_caps(&priv->audio_info, in)) return FALSE;
+  if (priv->mix) priv->mix->set_format(priv->audio_info);
+  priv->names_of_channels.clear();
+  std::lock_guard guard(priv->lock);
+  const int n_channels = GST_AUDIO_INFO_CHANNELS(&priv->audio_info);
+  if (priv->channels == SPEAKER_DETECT_CHANNELS_SPEAKERS && n_channels > 1) {
+    for (int i = 0; i < n_channels; ++i) {
+      const bool given = size_t(i) < priv->channel_names.size();
+      priv->names_of_channels.push_back(given ? priv->channel_names[size_t(i)]
+                                              : speakerdetect::channel_name(i, n_channels));
+    }
+    priv->channel_caps.reset(speakerdetect::channel_caps(priv->audio_info));
+  }
+  return TRUE;
 }
 
 static gboolean gst_speaker_detect_sink_event(GstBaseTransform* transform, GstEvent* event) {
@@ -294,16 +396,30 @@ static gboolean gst_speaker_detect_sink_event(GstBaseTransform* transform, GstEv
   SpeakerDetectPrivate* priv = self->priv;
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_GAP: {
-      if (!priv->seen_meta) break;
+      if (!priv->seen_meta && !priv->mix && priv->names_of_channels.empty()) break;
       GstClockTime timestamp = GST_CLOCK_TIME_NONE;
       GstClockTime duration = GST_CLOCK_TIME_NONE;
       gst_event_parse_gap(event, &timestamp, &duration);
       const GstClockTime running_time = running_time_of(self, timestamp);
-      priv->levels.clear();
-      judge(self, running_time, GST_CLOCK_TIME_IS_VALID(duration) ? duration : 0);
+      if (!GST_CLOCK_TIME_IS_VALID(duration)) duration = 0;
+      if (priv->mix) {
+        priv->mix->push_gap(running_time, duration);
+        priv->next_running_time = running_time + duration;
+        update_mix(self, priv->next_running_time);
+      } else {
+        priv->levels.clear();
+        judge(self, running_time, duration);
+      }
       break;
     }
     case GST_EVENT_EOS:
+      if (priv->mix) {
+        const bool has_time = GST_CLOCK_TIME_IS_VALID(priv->next_running_time);
+        priv->mix->end();
+        do {
+          update_mix(self, has_time ? priv->next_running_time : 0);
+        } while (priv->mix->report().turn);
+      }
       forget(self, true);
       break;
     case GST_EVENT_FLUSH_STOP:
@@ -319,6 +435,7 @@ static gboolean gst_speaker_detect_start(GstBaseTransform* transform) {
   SpeakerDetectPrivate* priv = GST_SPEAKER_DETECT(transform)->priv;
   gst_audio_info_init(&priv->audio_info);
   priv->seen_meta = false;
+  priv->mix.reset();
   priv->detector = DominantSpeaker();
   forget(GST_SPEAKER_DETECT(transform), false);
   std::lock_guard guard(priv->lock);
@@ -329,71 +446,8 @@ static gboolean gst_speaker_detect_start(GstBaseTransform* transform) {
 
 static gboolean gst_speaker_detect_stop(GstBaseTransform* transform) {
   forget(GST_SPEAKER_DETECT(transform), false);
+  GST_SPEAKER_DETECT(transform)->priv->mix.reset();
   return TRUE;
-}
-
-static void gst_speaker_detect_set_property(GObject* object, guint id, const GValue* value,
-                                            GParamSpec* pspec) {
-  SpeakerDetectPrivate* priv = GST_SPEAKER_DETECT(object)->priv;
-  std::lock_guard guard(priv->lock);
-  switch (id) {
-    case PROP_SILENCE_TIMEOUT:
-      priv->silence_timeout_ms = g_value_get_uint(value);
-      break;
-    case PROP_SPEAKERS_INTERVAL:
-      priv->speakers_interval_ms = g_value_get_uint(value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-  }
-}
-
-static void put_speakers(GValue* value, const std::vector<Speaker>& speakers) {
-  for (const Speaker& speaker : speakers) {
-    GValue entry = G_VALUE_INIT;
-    g_value_init(&entry, GST_TYPE_STRUCTURE);
-    g_value_take_boxed(
-        &entry,
-        gst_structure_new("speaker", "track", G_TYPE_STRING, speaker.track.c_str(), "identity",
-                          G_TYPE_STRING, speaker.identity.c_str(), "name", G_TYPE_STRING,
-                          speaker.name.c_str(), "level", G_TYPE_DOUBLE, speaker.level_dbov, "since",
-                          G_TYPE_UINT64, guint64(speaker.since_ns), nullptr));
-    gst_value_array_append_and_take_value(value, &entry);
-  }
-}
-
-static void gst_speaker_detect_get_property(GObject* object, guint id, GValue* value,
-                                            GParamSpec* pspec) {
-  SpeakerDetectPrivate* priv = GST_SPEAKER_DETECT(object)->priv;
-  std::lock_guard guard(priv->lock);
-  switch (id) {
-    case PROP_SILENCE_TIMEOUT:
-      g_value_set_uint(value, priv->silence_timeout_ms);
-      break;
-    case PROP_SPEAKERS_INTERVAL:
-      g_value_set_uint(value, priv->speakers_interval_ms);
-      break;
-    case PROP_ACTIVE_SPEAKER:
-      g_value_set_string(value, priv->active_identity.c_str());
-      break;
-    case PROP_ACTIVE_SPEAKER_NAME:
-      g_value_set_string(value, priv->active_name.c_str());
-      break;
-    case PROP_SPEAKERS:
-      put_speakers(value, priv->shown_speakers);
-      break;
-    case PROP_STATS:
-      g_value_take_boxed(
-          value, gst_structure_new("application/x-speakerdetect-stats", "slices", G_TYPE_UINT64,
-                                   guint64(priv->counters.slices), "changes", G_TYPE_UINT64,
-                                   guint64(priv->counters.changes), "time-jumps", G_TYPE_UINT64,
-                                   guint64(priv->counters.time_jumps), "buffers-without-meta",
-                                   G_TYPE_UINT64, priv->buffers_without_meta, "participants",
-                                   G_TYPE_UINT64, priv->known_participants, nullptr));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-  }
 }
 
 static void gst_speaker_detect_finalize(GObject* object) {
@@ -414,8 +468,6 @@ static void gst_speaker_detect_class_init(GstSpeakerDetectClass* klass) {
   GstElementClass* element_class = GST_ELEMENT_CLASS(klass);
   GstBaseTransformClass* transform_class = GST_BASE_TRANSFORM_CLASS(klass);
 
-  object_class->set_property = gst_speaker_detect_set_property;
-  object_class->get_property = gst_speaker_detect_get_property;
   object_class->finalize = gst_speaker_detect_finalize;
   transform_class->start = gst_speaker_detect_start;
   transform_class->stop = gst_speaker_detect_stop;
@@ -423,53 +475,7 @@ static void gst_speaker_detect_class_init(GstSpeakerDetectClass* klass) {
   transform_class->sink_event = gst_speaker_detect_sink_event;
   transform_class->generate_output = gst_speaker_detect_generate_output;
 
-  constexpr auto kSettable =
-      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
-  constexpr auto kReadable = GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-  /**
-   * GstSpeakerDetect:silence-timeout:
-   *
-   * How long the dominant speaker must be silent to be no longer the dominant speaker.
-   */
-  properties[PROP_SILENCE_TIMEOUT] = g_param_spec_uint(
-      "silence-timeout", "Silence timeout",
-      "Silence after which nobody is the active speaker, in milliseconds (0 = never: the last "
-      "speaker stays)",
-      0, MAX_TIMEOUT_MS, DEFAULT_SILENCE_TIMEOUT_MS, kSettable);
-  /**
-   * GstSpeakerDetect:speakers-interval:
-   *
-   * Posts active-speaker messages also between changes, with the levels of all who talk.
-   */
-  properties[PROP_SPEAKERS_INTERVAL] = g_param_spec_uint(
-      "speakers-interval", "Speakers interval",
-      "How often to post who talks how loud while somebody talks, in milliseconds (0 = only when "
-      "the active speaker changes)",
-      0, MAX_TIMEOUT_MS, DEFAULT_SPEAKERS_INTERVAL_MS, kSettable);
-  /**
-   * GstSpeakerDetect:active-speaker:
-   *
-   * Identity of the dominant speaker. Notified from the streaming thread.
-   */
-  properties[PROP_ACTIVE_SPEAKER] =
-      g_param_spec_string("active-speaker", "Active speaker",
-                          "Identity of the participant who speaks (empty = nobody)", "", kReadable);
-  properties[PROP_ACTIVE_SPEAKER_NAME] = g_param_spec_string(
-      "active-speaker-name", "Active speaker's name",
-      "Display name of the participant who speaks (empty = nobody)", "", kReadable);
-  properties[PROP_SPEAKERS] = gst_param_spec_array(
-      "speakers", "Speakers",
-      "All who talk now, loudest first: structures with track, identity, name (string), level "
-      "(double, dBov, smoothed), since (guint64, running time in nanoseconds)",
-      g_param_spec_boxed("speaker", "Speaker", "One who talks", GST_TYPE_STRUCTURE, kReadable),
-      kReadable);
-  properties[PROP_STATS] = g_param_spec_boxed(
-      "stats", "Statistics",
-      "Counters since the start: slices, changes, time-jumps, buffers-without-meta; and "
-      "participants known now",
-      GST_TYPE_STRUCTURE, kReadable);
-  g_object_class_install_properties(object_class, N_PROPERTIES, properties);
-
+  gst_speaker_detect_install_properties(object_class);
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   gst_element_class_set_static_metadata(

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Voices that the user gives: recordings in a folder, each named after who speaks in it, and voices
+// that were learnt from tracks.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "speech/silerovad.h"
+#include "voiceembedder.h"
+
+namespace speakerdetect {
+
+struct KnownVoice {
+  std::string name;
+  Embedding embedding;
+  double seconds = 0; /* of speech it was taken from */
+};
+
+/** What a recording of one person sounds like, silence left out. Without an embedding where there
+ * is less than a second of speech. */
+KnownVoice take_voice(const std::string& name, std::span<const float> samples,
+                      VoiceEmbedder& embedder,
+                      const std::shared_ptr<const speech::SileroWeights>& voice_activity);
+
+/** Reads a recording in any format that GStreamer decodes, its first ten minutes, as mono at
+ * 16 kHz. */
+bool read_recording(const std::filesystem::path& file, std::vector<float>& samples,
+                    std::string& error);
+
+/** All of a folder: alice.wav (or .ogg, .flac …) and alice.voice are alice's. `error` tells what
+ * could not be used; what could is returned all the same. */
+std::vector<KnownVoice> read_known_voices(
+    const std::filesystem::path& folder, VoiceEmbedder& embedder,
+    const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error);
+
+/** A learnt voice as a file of text: a line that tells the format, then numbers. */
+bool write_voice(const std::filesystem::path& file, const KnownVoice& voice, std::string& error);
+bool read_voice(const std::filesystem::path& file, KnownVoice& voice, std::string& error);
+
+}  // namespace speakerdetect
