@@ -66,6 +66,36 @@ double Attribution::level_db(const Bin& bin, SpeakerId speaker) const {
   return config_.silence_dbov;
 }
 
+// A detector that goes by the voice knows somebody a second or two late, and may take back what it
+// told before.
+void Attribution::record_turn(SpeakerId speaker, int64_t since_ns) {
+  if (!turns_.empty() && turns_.back().speaker == speaker && turns_.back().start_ns == since_ns) {
+    return;
+  }
+  while (!turns_.empty() && turns_.back().start_ns >= since_ns) turns_.pop_back();
+  if (turns_.empty() || turns_.back().speaker != speaker) turns_.push_back({since_ns, speaker});
+  while (turns_.size() > 1 && turns_[1].start_ns < since_ns - config_.history_ns) {
+    turns_.pop_front();
+  }
+}
+
+Attribution::SpeakerId Attribution::whose_turn(int64_t start_ns, int64_t end_ns) const {
+  std::map<SpeakerId, int64_t> lengths;
+  int64_t total_ns = 0;
+  for (size_t i = 0; i < turns_.size(); ++i) {
+    const int64_t turn_end_ns = i + 1 < turns_.size() ? turns_[i + 1].start_ns : INT64_MAX;
+    const int64_t length_ns =
+        std::min(turn_end_ns, end_ns) - std::max(turns_[i].start_ns, start_ns);
+    if (length_ns <= 0 || turns_[i].speaker == kNobody) continue;
+    lengths[turns_[i].speaker] += length_ns;
+    total_ns += length_ns;
+  }
+  for (const auto& [speaker, length_ns] : lengths) {
+    if (double(length_ns) >= kClearShare * double(total_ns)) return speaker;
+  }
+  return kNobody;
+}
+
 Attribution::SpeakerId Attribution::loudest_now(int64_t now_ns) const {
   std::map<SpeakerId, double> energy;
   for (auto bin = first_bin((now_ns - config_.level_window_ns) / kBinNs); bin != bins_.end();
@@ -129,6 +159,9 @@ std::optional<SpeakerChange> Attribution::observe(const MixSlice& slice) {
   if (slice.start_ns < last_start_ns_ || known_.size() > kMaxKnown) *this = Attribution(config_);
   last_start_ns_ = slice.start_ns;
   record(slice);
+  if (slice.judged && slice.active_since_ns >= 0) {
+    record_turn(slice.active.empty() ? kNobody : intern(slice.active), slice.active_since_ns);
+  }
   const SpeakerId heard = verdict(slice);
   if (heard == kNobody) {
     candidate_ = kNobody;
@@ -177,7 +210,8 @@ Speaker Attribution::attribute(int64_t start_ns, int64_t end_ns, const Speaker& 
   for (const auto& [speaker, weight] : weights) {
     if (weight > 0 && weight >= kClearShare * total) return known_[size_t(speaker)];
   }
-  return otherwise;
+  const SpeakerId turn = total > 0 ? kNobody : whose_turn(start_ns, end_ns);
+  return turn != kNobody ? known_[size_t(turn)] : otherwise;
 }
 
 }  // namespace stt

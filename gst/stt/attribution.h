@@ -59,7 +59,8 @@ class Attribution {
   // Slices come in order; one that begins before the last started clears the time line.
   std::optional<SpeakerChange> observe(const MixSlice& slice);
 
-  // The one who was loudest for most of the span; `otherwise` when levels do not decide it.
+  // The one who was loudest for most of the span; where there are no levels, whose turn most of it
+  // was by what is known now, which may be more than when it was said. Else `otherwise`.
   Speaker attribute(int64_t start_ns, int64_t end_ns, const Speaker& otherwise) const;
 
  private:
@@ -73,8 +74,16 @@ class Attribution {
     std::vector<std::pair<SpeakerId, float>> energy;
   };
 
+  // A detector's word: from then on, until the next turn.
+  struct Turn {
+    int64_t start_ns = 0;
+    SpeakerId speaker = kNobody;
+  };
+
   SpeakerId intern(const SpeakerView& speaker);
   void record(const MixSlice& slice);
+  void record_turn(SpeakerId speaker, int64_t since_ns);
+  SpeakerId whose_turn(int64_t start_ns, int64_t end_ns) const;
   SpeakerId loudest_now(int64_t now_ns) const;
   SpeakerId verdict(const MixSlice& slice);
   int64_t change_point(SpeakerId from, SpeakerId to, int64_t since_ns, int64_t now_ns) const;
@@ -83,7 +92,8 @@ class Attribution {
 
   AttributionConfig config_;
   std::vector<Speaker> known_;
-  std::deque<Bin> bins_;  // ascending, without empty ones
+  std::deque<Bin> bins_;    // ascending, without empty ones
+  std::deque<Turn> turns_;  // ascending
   SpeakerId current_ = kNobody;
   SpeakerId candidate_ = kNobody;
   int64_t candidate_since_ns_ = 0;

@@ -84,7 +84,45 @@ TEST_F(SttAttribution, WithoutLevelsTheDetectorsTimeIsTaken) {
   play(2500, 0, 0);
   ASSERT_EQ(changes_.size(), 2u);
   EXPECT_EQ(changes_[1].time_ns, 1900 * kMs);
-  EXPECT_EQ(attribution_.attribute(0, 2000 * kMs, of(kBob)), of(kBob));
+  EXPECT_EQ(attribution_.attribute(0, 2000 * kMs, of(kBob)), of(kAlice));  // by the turns
+}
+
+TEST_F(SttAttribution, SpeakerKnownLateGetsTheTimeSinceThen) {
+  with_tracks_ = false;
+  detector_says(kAlice, 100);
+  play(5000, 0, 0);
+  detector_says(kBob, 3200);  // 1.8 s ago
+  play(5010, 0, 0);
+  ASSERT_EQ(changes_.size(), 2u);
+  EXPECT_EQ(changes_[1].speaker, of(kBob));
+  EXPECT_EQ(changes_[1].time_ns, 3200 * kMs);
+  // What was understood meanwhile was told as Alice's.
+  EXPECT_EQ(attribution_.attribute(3300 * kMs, 4500 * kMs, of(kAlice)), of(kBob));
+  EXPECT_EQ(attribution_.attribute(1000 * kMs, 3000 * kMs, kNobody), of(kAlice));
+  // Mostly Alice's; half and half stays as it was told.
+  EXPECT_EQ(attribution_.attribute(1000 * kMs, 3900 * kMs, kNobody), of(kAlice));
+  EXPECT_EQ(attribution_.attribute(2200 * kMs, 4200 * kMs, kNobody), kNobody);
+}
+
+TEST_F(SttAttribution, TurnThatIsTakenBackIsNobodysAnyMore) {
+  with_tracks_ = false;
+  detector_says(kAlice, 0);
+  play(3000, 0, 0);
+  detector_says(kBob, 2000);
+  play(3400, 0, 0);
+  detector_says(kAlice, 2000);
+  play(4000, 0, 0);
+  EXPECT_EQ(attribution_.attribute(2100 * kMs, 3000 * kMs, of(kBob)), of(kAlice));
+}
+
+TEST_F(SttAttribution, TimeInWhichNobodySpeaksIsNotTheLastSpeakers) {
+  with_tracks_ = false;
+  detector_says(kAlice, 0);
+  play(2000, 0, 0);
+  detector_says({}, 1500);
+  play(6000, 0, 0);
+  EXPECT_EQ(attribution_.attribute(4000 * kMs, 5000 * kMs, kNobody), kNobody);
+  EXPECT_EQ(attribution_.attribute(1000 * kMs, 1600 * kMs, kNobody), of(kAlice));
 }
 
 TEST_F(SttAttribution, FlapsAreIgnored) {
