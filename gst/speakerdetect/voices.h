@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,11 +22,19 @@ struct Voice {
   bool heard = false;   /* since the start */
   Embedding likeness;   /* of length 1: the middle of what was learnt */
   double learnt_s = 0;  /* speech it was learnt from */
+  std::deque<Embedding> examples; /* the last ones it was learnt from */
+  size_t fresh_examples = 0;      /* since they were last looked at */
 };
 
 struct VoicesConfig {
   size_t max_voices = 20;   /* told apart, the known ones that talk among them */
-  double alike = 0.82;      /* likeness at which two voices are one */
+  /* Two voices are one when their middles are apart by less than `one` times what the examples of
+   * each are from their own middle, and one is two when it falls into parts that are apart by more
+   * than `two` times that. So it does not matter how even somebody's voice is. */
+  double one = 1.3;
+  double two = 2.0;
+  size_t examples = 64;      /* that are kept of each */
+  size_t least_examples = 9; /* of a part */
   double mature_s = 8;      /* speech after which a voice is well known */
   double longest_s = 60;    /* older speech counts no more than this, so that voices may drift */
   double merge_after_s = 4; /* speech that both need to be found alike */
@@ -53,6 +62,9 @@ class Voices {
   };
   std::optional<Merge> merge_alike();
 
+  /** A voice that turned out to be two: the smaller part of it is somebody new now. */
+  bool split_unlike();
+
   const std::vector<Voice>& all() const { return voices_; }
   const Voice* find(VoiceId id) const;
   /** How well it is known, 0..1. */
@@ -63,6 +75,9 @@ class Voices {
 
  private:
   Voice* get(VoiceId id);
+  bool are_one(const Voice& first, const Voice& second) const;
+  bool split(size_t index);
+  void add_example(Voice& voice, const Embedding& embedding);
 
   VoicesConfig config_;
   std::vector<Voice> voices_;

@@ -120,6 +120,10 @@ void VoiceTracker::judge(std::vector<VoiceTurn>& turns, bool ended) {
   tell_path(turns);
   learn();
   merge(turns);
+  if (voices_.split_unlike()) {
+    find_path();
+    tell_path(turns);
+  }
   forget_old();
 }
 

@@ -22,15 +22,15 @@ struct VoiceTrackerConfig {
   size_t stretch_windows = 50;    /* speech that is listened to at a time: 1.6 s */
   size_t first_windows = 25;      /* … at least, while it goes on: 0.8 s */
   size_t least_windows = 10;      /* … at least, when it has ended: 0.3 s */
-  size_t step_windows = 12;       /* of speech, from one stretch to the next: 0.4 s */
+  size_t step_windows = 10;       /* of speech, from one stretch to the next: 0.3 s */
   /* A stretch is this voice's if it is at least so alike: with 1.6 s of speech against a voice
    * that is hardly known, and what is added when that is known well. */
-  double alike_young = 0.58;
-  double alike_mature = 0.12;
+  double alike_young = 0.62;
+  double alike_mature = 0.09;
   double alike_short = 0.06; /* what is taken off, or added, for shorter stretches */
   /* What speaks against a change of voice, in likeness. */
   double change_after_pause = 0.03;
-  double change_in_speech = 0.15;
+  double change_in_speech = 0.10;
   double change_to_new = 0.10;
   double new_s = 1.6;       /* speech of somebody new until that is sure */
   double new_ended_s = 1.0; /* … if it has ended */

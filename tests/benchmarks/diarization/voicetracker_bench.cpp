@@ -39,7 +39,8 @@ bool apply(const std::string& settings, VoiceTrackerConfig& tracker, VoicesConfi
       {"new_s", &tracker.new_s},
       {"new_ended_s", &tracker.new_ended_s},
       {"coherence", &tracker.new_coherence},
-      {"alike", &voices.alike},
+      {"one", &voices.one},
+      {"two", &voices.two},
       {"mature_s", &voices.mature_s},
       {"merge_after_s", &voices.merge_after_s},
   };
@@ -48,6 +49,8 @@ bool apply(const std::string& settings, VoiceTrackerConfig& tracker, VoicesConfi
       {"first", &tracker.first_windows}, {"least", &tracker.least_windows},
       {"step", &tracker.step_windows},   {"memory", &tracker.memory},
       {"depth", &tracker.learn_depth},   {"max", &voices.max_voices},
+      {"least_examples", &voices.least_examples},
+      {"examples", &voices.examples},
   };
   for (size_t at = 0; at < settings.size();) {
     const size_t end = std::min(settings.find(',', at), settings.size());

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Voices that the user gives, and those that were learnt.
+#include "speakerdetect/knownvoices.h"
+
+#include <gst/gst.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace speakerdetect {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Constant : public VoiceEmbedder {
+ public:
+  Embedding embed(std::span<const float>) override { return normalized({1, 2, 3}); }
+};
+
+class KnownVoices : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("known-voices-" + std::to_string(getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::vector<KnownVoice> read() { return read_known_voices(folder_, embedder_, nullptr, error_); }
+
+  fs::path folder_;
+  Constant embedder_;
+  std::string error_;
+};
+
+TEST_F(KnownVoices, WhatIsWrittenIsRead) {
+  const KnownVoice alice = {"alice", normalized({0.25F, -1, 0, 3e-7F}), 12.5};
+  ASSERT_TRUE(write_voice(folder_ / "alice.voice", alice, error_)) << error_;
+  const auto voices = read();
+  EXPECT_EQ(error_, "");
+  ASSERT_EQ(voices.size(), 1U);
+  EXPECT_EQ(voices[0].name, "alice");
+  EXPECT_DOUBLE_EQ(voices[0].seconds, 12.5);
+  ASSERT_EQ(voices[0].embedding.size(), 4U);
+  EXPECT_NEAR(double(likeness(voices[0].embedding, alice.embedding)), 1, 1e-5);
+}
+
+TEST_F(KnownVoices, DamagedFilesAreNamedAndTheOthersRead) {
+  ASSERT_TRUE(write_voice(folder_ / "alice.voice", {"alice", normalized({1, 2}), 5}, error_));
+  std::ofstream(folder_ / "bob.voice") << "speakerdetect-voice-1 5 256\n0.5\n";
+  std::ofstream(folder_ / "carol.voice") << "speakerdetect-voice-1 5 99999999999\n";
+  std::ofstream(folder_ / "dave.voice") << "speakerdetect-voice-1 5 2\nnan\nx\n";
+  std::ofstream(folder_ / "eve.voice");
+  std::ofstream(folder_ / "frank.wav") << "no recording";
+  std::ofstream(folder_ / ".hidden") << "is left alone";
+  fs::create_directory(folder_ / "a-folder");
+  const auto voices = read();
+  ASSERT_EQ(voices.size(), 1U);
+  EXPECT_EQ(voices[0].name, "alice");
+  for (const char* name : {"bob", "carol", "dave", "eve", "frank"}) {
+    EXPECT_NE(error_.find(name), std::string::npos) << error_;
+  }
+  EXPECT_EQ(error_.find("hidden"), std::string::npos);
+}
+
+TEST_F(KnownVoices, AFolderThatIsNotThereIsTold) {
+  fs::remove_all(folder_);
+  EXPECT_TRUE(read().empty());
+  EXPECT_NE(error_.find(folder_.string()), std::string::npos);
+  EXPECT_FALSE(write_voice(folder_ / "alice.voice", {"alice", {1}, 5}, error_));
+}
+
+TEST_F(KnownVoices, RecordingsAreDecoded) {
+  const char* data = std::getenv("ROOMAUDIO_TEST_DATA");
+  ASSERT_NE(data, nullptr);
+  std::vector<float> samples;
+  ASSERT_TRUE(read_recording(fs::path(data) / "speech" / "sonnet1.mp3", samples, error_)) << error_;
+  EXPECT_GT(samples.size(), size_t(30) * speech::kSampleRateHz);
+  EXPECT_FALSE(read_recording(folder_ / "not-there.wav", samples, error_));
+  EXPECT_TRUE(samples.empty());
+  EXPECT_NE(error_, "");
+}
+
+}  // namespace
+}  // namespace speakerdetect
+
+int main(int argc, char** argv) {
+  gst_init(&argc, &argv);
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
