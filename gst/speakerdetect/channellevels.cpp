@@ -38,7 +38,7 @@ void add_squares(const GstAudioInfo& info, gconstpointer samples, size_t frames,
   const size_t frame_bytes = size_t(format->width) / 8 * size_t(channels);
   for (size_t at = 0; at < frames; at += kBlock) {
     const size_t count = std::min(kBlock, frames - at) * size_t(channels);
-    format->unpack_func(format, GST_AUDIO_PACK_FLAG_NONE, unpacked.data(),
+    format->unpack_func(format, GST_AUDIO_PACK_FLAG_TRUNCATE_RANGE, unpacked.data(),
                         const_cast<guint8*>(from + at * frame_bytes), int(count));
     for (size_t i = 0; i < count; i++) {
       double value = 0;

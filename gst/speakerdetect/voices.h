@@ -17,27 +17,27 @@ constexpr VoiceId kNoVoice = -1;
 
 struct Voice {
   VoiceId id = kNoVoice;
-  std::string identity; /* speaker-1, speaker-2 …; of a known voice, its name */
-  bool known = false;   /* given, not found */
-  bool heard = false;   /* since the start */
-  Embedding likeness;   /* of length 1: the middle of what was learnt */
-  double learnt_s = 0;  /* speech it was learnt from */
+  std::string identity;           /* speaker-1, speaker-2 …; of a known voice, its name */
+  bool known = false;             /* given, not found */
+  bool heard = false;             /* since the start */
+  Embedding likeness;             /* of length 1: the middle of what was learnt */
+  double learnt_s = 0;            /* speech it was learnt from */
   std::deque<Embedding> examples; /* the last ones it was learnt from */
   size_t fresh_examples = 0;      /* since they were last looked at */
 };
 
 struct VoicesConfig {
-  size_t max_voices = 20;   /* told apart, the known ones that talk among them */
+  size_t max_voices = 20; /* told apart, the known ones that talk among them */
   /* Two voices are one when their middles are apart by less than `one` times what the examples of
    * each are from their own middle, and one is two when it falls into parts that are apart by more
    * than `two` times that. So it does not matter how even somebody's voice is. */
   double one = 1.3;
-  double two = 2.0;
+  double two = 1.9;
   size_t examples = 64;      /* that are kept of each */
   size_t least_examples = 9; /* of a part */
-  double mature_s = 8;      /* speech after which a voice is well known */
-  double longest_s = 60;    /* older speech counts no more than this, so that voices may drift */
-  double merge_after_s = 4; /* speech that both need to be found alike */
+  double mature_s = 8;       /* speech after which a voice is well known */
+  double longest_s = 60;     /* older speech counts no more than this, so that voices may drift */
+  double merge_after_s = 4;  /* speech that both need to be found alike */
 };
 
 class Voices {

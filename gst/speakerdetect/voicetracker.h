@@ -25,7 +25,7 @@ struct VoiceTrackerConfig {
   size_t step_windows = 10;       /* of speech, from one stretch to the next: 0.3 s */
   /* A stretch is this voice's if it is at least so alike: with 1.6 s of speech against a voice
    * that is hardly known, and what is added when that is known well. */
-  double alike_young = 0.62;
+  double alike_young = 0.60;
   double alike_mature = 0.09;
   double alike_short = 0.06; /* what is taken off, or added, for shorter stretches */
   /* What speaks against a change of voice, in likeness. */

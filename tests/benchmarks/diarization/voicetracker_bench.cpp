@@ -45,10 +45,14 @@ bool apply(const std::string& settings, VoiceTrackerConfig& tracker, VoicesConfi
       {"merge_after_s", &voices.merge_after_s},
   };
   const std::map<std::string, size_t*> counts = {
-      {"pause", &tracker.pause_windows}, {"stretch", &tracker.stretch_windows},
-      {"first", &tracker.first_windows}, {"least", &tracker.least_windows},
-      {"step", &tracker.step_windows},   {"memory", &tracker.memory},
-      {"depth", &tracker.learn_depth},   {"max", &voices.max_voices},
+      {"pause", &tracker.pause_windows},
+      {"stretch", &tracker.stretch_windows},
+      {"first", &tracker.first_windows},
+      {"least", &tracker.least_windows},
+      {"step", &tracker.step_windows},
+      {"memory", &tracker.memory},
+      {"depth", &tracker.learn_depth},
+      {"max", &voices.max_voices},
       {"least_examples", &voices.least_examples},
       {"examples", &voices.examples},
   };
