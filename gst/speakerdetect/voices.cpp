@@ -9,6 +9,7 @@ namespace {
 
 // What was given counts as so much speech: it is not lost in what is learnt later.
 constexpr double kGivenSeconds = 30;
+constexpr double kGivenMaturity = 0.33;
 
 Embedding middle(const Embedding& a, double a_weight, const Embedding& b, double b_weight) {
   Embedding sum(a.size());
@@ -91,6 +92,12 @@ void Voices::hear(VoiceId id) {
 
 double Voices::maturity(const Voice& voice) const {
   constexpr double kLeastSeconds = 1.6;
+  if (voice.known) {
+    // It was given in another recording, and is less alike to that than to what is heard here.
+    const double heard_s = voice.learnt_s - kGivenSeconds;
+    return kGivenMaturity +
+           (1 - kGivenMaturity) * heard_s / std::max(1.0, config_.longest_s - kGivenSeconds);
+  }
   if (voice.learnt_s <= kLeastSeconds) return 0;
   return std::min(
       1.0, std::log(voice.learnt_s / kLeastSeconds) / std::log(config_.mature_s / kLeastSeconds));

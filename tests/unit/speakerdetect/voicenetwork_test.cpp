@@ -231,6 +231,31 @@ TEST_F(VoiceNetwork, PeopleAreMoreLikeThemselvesThanLikeOthers) {
   }
 }
 
+/* A model that says what the features of sherpa-onnx are on average: enough to see that it is run.
+ */
+TEST(OnnxVoices, AModelOfTheUserIsRun) {
+  const char* data = std::getenv("ROOMAUDIO_TEST_DATA");
+  ASSERT_NE(data, nullptr);
+  const speech::SpeechFiles files = speech::find_speech_files("");
+  if (!speech::missing_files({files.runtime}).empty()) {
+    GTEST_SKIP() << "the speech runtime is not installed (tools/setup)";
+  }
+  const auto folder = std::filesystem::path(data) / "voices";
+  std::string error;
+  const auto network = load_onnx_voices(files, folder / "mean-of-features.onnx", error);
+  ASSERT_TRUE(network) << error;
+  const Embedding low = network->embed(hum(16000, 120));
+  ASSERT_EQ(low.size(), 80U);
+  EXPECT_NEAR(double(likeness(low, low)), 1, 1e-5);
+  EXPECT_GT(likeness(low, network->embed(hum(24000, 120))), 0.999F);
+  EXPECT_LT(likeness(low, network->embed(hum(16000, 300))), 0.99F);
+  EXPECT_TRUE(network->embed({}).empty());
+
+  EXPECT_FALSE(load_onnx_voices(files, folder / "README.md", error));
+  EXPECT_NE(error.find("README.md"), std::string::npos);
+  EXPECT_FALSE(load_onnx_voices(files, folder / "not-there.onnx", error));
+}
+
 TEST(VoiceNetworkFile, DamagedOnesAreRefused) {
   const auto path = std::filesystem::temp_directory_path() /
                     ("voices-" + std::to_string(getpid()) + ".safetensors");

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace speakerdetect {
 namespace {
 
@@ -53,6 +55,72 @@ TEST(Voices, MaturityGrowsWithTheSpeechHeard) {
   EXPECT_LT(voices.maturity(*voices.find(id)), 0.8);
   voices.learn(id, towards(1, 0), 10);
   EXPECT_EQ(voices.maturity(*voices.find(id)), 1);
+}
+
+TEST(Voices, AGivenOneIsKnownWellOnlyWhenItWasHeardHere) {
+  Voices voices;
+  const VoiceId id = voices.add_known("alice", towards(1, 0));
+  EXPECT_NEAR(voices.maturity(*voices.find(id)), 0.33, 1e-9);
+  voices.learn(id, towards(1, 0), 15);
+  EXPECT_NEAR(voices.maturity(*voices.find(id)), 0.665, 1e-9);
+  voices.learn(id, towards(1, 0), 100);
+  EXPECT_NEAR(voices.maturity(*voices.find(id)), 1, 1e-9);
+}
+
+/* Examples around a direction, spread by chance in all of 64 dimensions as real ones are. */
+constexpr size_t kDimensions = 64;
+
+Embedding direction(size_t main, size_t more) {
+  Embedding embedding(kDimensions, 0.0F);
+  embedding[main] = 1;
+  embedding[more] = 0.5F;
+  return normalized(std::move(embedding));
+}
+
+void learn_cloud(Voices& voices, VoiceId id, const Embedding& middle, float spread, int count) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> noise(0, spread / 8);
+  for (int i = 0; i < count; i++) {
+    Embedding example = middle;
+    for (float& value : example) value += noise(random);
+    voices.learn(id, normalized(std::move(example)), 0.3);
+  }
+}
+
+TEST(Voices, OneThatTurnsOutToBeTwoIsSplit) {
+  Voices voices;
+  const Embedding alice = direction(0, 1);
+  const Embedding bob = direction(1, 0);  // rather alike: 0.8
+  const VoiceId id = voices.add_found(alice, 2);
+  learn_cloud(voices, id, alice, 0.3F, 20);
+  EXPECT_FALSE(voices.split_unlike());
+  learn_cloud(voices, id, bob, 0.3F, 12);
+  ASSERT_TRUE(voices.split_unlike());
+  ASSERT_EQ(voices.n_heard(), 2U);
+  EXPECT_GT(likeness(voices.find(id)->likeness, alice), 0.98);  // the larger part
+  const Voice& fresh = voices.all().back();
+  EXPECT_EQ(fresh.identity, "speaker-2");
+  EXPECT_GT(likeness(fresh.likeness, bob), 0.98);
+  EXPECT_FALSE(voices.split_unlike());
+  EXPECT_FALSE(voices.merge_alike());
+}
+
+TEST(Voices, WhoTalksUnevenlyIsStillOne) {
+  Voices voices;
+  const VoiceId id = voices.add_found(direction(0, 1), 2);
+  learn_cloud(voices, id, direction(0, 1), 0.8F, 60);
+  EXPECT_FALSE(voices.split_unlike());
+  EXPECT_EQ(voices.n_heard(), 1U);
+}
+
+TEST(Voices, NothingIsSplitWhereThereMayBeNoMore) {
+  VoicesConfig config;
+  config.max_voices = 1;
+  Voices voices(config);
+  const VoiceId id = voices.add_found(direction(0, 1), 2);
+  learn_cloud(voices, id, direction(0, 1), 0.3F, 20);
+  learn_cloud(voices, id, direction(1, 0), 0.3F, 20);
+  EXPECT_FALSE(voices.split_unlike());
 }
 
 TEST(Voices, TwoThatTurnOutAlikeAreTheEarlierOne) {
