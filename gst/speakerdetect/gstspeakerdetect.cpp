@@ -335,6 +335,30 @@ static GstBuffer* judge_channels(GstSpeakerDetect* self, GstBuffer* buffer) {
   return mark(self, buffer);
 }
 
+/** People whose names are known are listened to, if the user wants to know them again. */
+static void learn_voices(GstSpeakerDetect* self, GstBuffer* buffer) {
+  SpeakerDetectPrivate* priv = self->priv;
+  if (!priv->learner) {
+    MixSettings settings;
+    std::string folder;
+    {
+      std::lock_guard guard(priv->lock);
+      if (priv->learn_voices.empty()) return;
+      folder = priv->learn_voices;
+      settings = priv->mix_settings;
+    }
+    priv->learner = std::make_unique<speakerdetect::TrackLearner>(
+        [settings](std::string& problem) {
+          return speakerdetect::make_learner_parts(settings, problem);
+        },
+        folder);
+  }
+  priv->learner->take(buffer, priv->audio_info);
+  if (const std::string problem = priv->learner->problem(); !problem.empty()) {
+    GST_ELEMENT_WARNING(self, RESOURCE, NOT_FOUND, ("%s", problem.c_str()), (nullptr));
+  }
+}
+
 static GstBuffer* judge_tracks(GstSpeakerDetect* self, GstBuffer* buffer, gint n_tracks) {
   SpeakerDetectPrivate* priv = self->priv;
   priv->seen_meta = true;
@@ -345,6 +369,7 @@ static GstBuffer* judge_tracks(GstSpeakerDetect* self, GstBuffer* buffer, gint n
     if (!room_audio_buffer_get_track(buffer, guint(i), &track)) continue;
     priv->levels.push_back({track.track, track.identity, track.name, track.level_dbov});
   }
+  learn_voices(self, buffer);
   judge(self, running_time_of(self, GST_BUFFER_PTS(buffer)), duration_of(self, buffer));
   return n_tracks < 0 ? buffer : mark(self, buffer);
 }
@@ -447,6 +472,7 @@ static gboolean gst_speaker_detect_start(GstBaseTransform* transform) {
 static gboolean gst_speaker_detect_stop(GstBaseTransform* transform) {
   forget(GST_SPEAKER_DETECT(transform), false);
   GST_SPEAKER_DETECT(transform)->priv->mix.reset();
+  GST_SPEAKER_DETECT(transform)->priv->learner.reset();
   return TRUE;
 }
 

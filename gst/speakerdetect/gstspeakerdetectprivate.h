@@ -14,6 +14,7 @@
 #include "mixinput.h"
 #include "mixparts.h"
 #include "roomaudio/roomaudio.h"
+#include "tracklearner.h"
 
 enum SpeakerDetectChannels {
   SPEAKER_DETECT_CHANNELS_MIX = 1,
@@ -34,6 +35,7 @@ struct SpeakerDetectPrivate {
   // Streaming thread only, or while there is none (start, stop).
   speakerdetect::DominantSpeaker detector;
   std::unique_ptr<speakerdetect::MixInput> mix;  // where nothing but the voices tells who speaks
+  std::unique_ptr<speakerdetect::TrackLearner> learner;
   std::unique_ptr<GstCaps, SpeakerDetectCapsUnref> channel_caps;
   std::vector<std::string> names_of_channels;
   std::vector<speakerdetect::TrackLevel> levels;
@@ -50,6 +52,7 @@ struct SpeakerDetectPrivate {
   guint speakers_interval_ms = SPEAKER_DETECT_DEFAULT_SPEAKERS_INTERVAL_MS;
   bool find_voices = SPEAKER_DETECT_DEFAULT_FIND_VOICES;
   speakerdetect::MixSettings mix_settings{.max_voices = SPEAKER_DETECT_DEFAULT_MAX_VOICES};
+  std::string learn_voices;
   SpeakerDetectChannels channels = SPEAKER_DETECT_DEFAULT_CHANNELS;
   std::vector<std::string> channel_names;
   std::string active_identity;

@@ -17,6 +17,7 @@ enum {
   PROP_MAX_VOICES,
   PROP_VOICES,
   PROP_VOICES_MODEL,
+  PROP_LEARN_VOICES,
   PROP_SPEECH_DIR,
   PROP_CHANNELS,
   PROP_CHANNEL_NAMES,
@@ -85,6 +86,9 @@ static void gst_speaker_detect_set_property(GObject* object, guint id, const GVa
     case PROP_VOICES_MODEL:
       priv->mix_settings.voices_model = string_of(value);
       break;
+    case PROP_LEARN_VOICES:
+      priv->learn_voices = string_of(value);
+      break;
     case PROP_SPEECH_DIR:
       priv->mix_settings.speech_dir = string_of(value);
       break;
@@ -135,6 +139,9 @@ static void gst_speaker_detect_get_property(GObject* object, guint id, GValue* v
       break;
     case PROP_VOICES_MODEL:
       g_value_set_string(value, priv->mix_settings.voices_model.c_str());
+      break;
+    case PROP_LEARN_VOICES:
+      g_value_set_string(value, priv->learn_voices.c_str());
       break;
     case PROP_SPEECH_DIR:
       g_value_set_string(value, priv->mix_settings.speech_dir.c_str());
@@ -235,6 +242,16 @@ void gst_speaker_detect_install_properties(GObjectClass* object_class) {
       "voices-model", "Voices model",
       "Speaker embedding model in ONNX format, as sherpa-onnx takes them (empty = the one that "
       "tools/setup installs)",
+      "", kBefore);
+  /**
+   * GstSpeakerDetect:learn-voices:
+   *
+   * Where tracks have names, what their people sound like is kept for #GstSpeakerDetect:voices.
+   */
+  properties[PROP_LEARN_VOICES] = g_param_spec_string(
+      "learn-voices", "Learn voices",
+      "Folder to keep the voices of named tracks in, to be known in a mix by voices (empty = "
+      "nothing is kept)",
       "", kBefore);
   properties[PROP_SPEECH_DIR] = g_param_spec_string(
       "speech-dir", "Speech folder",

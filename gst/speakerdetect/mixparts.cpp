@@ -57,4 +57,12 @@ std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::str
   return std::make_unique<MixVoices>(std::move(parts), voices);
 }
 
+LearnerParts make_learner_parts(const MixSettings& settings, std::string& problem) {
+  const speech::SpeechFiles files = speech::find_speech_files(settings.speech_dir);
+  LearnerParts parts;
+  parts.voice_activity = speech::load_silero(files.voice_activity, problem);
+  if (parts.voice_activity) parts.embedder = load_voice_embedder(settings, problem);
+  return parts;
+}
+
 }  // namespace speakerdetect

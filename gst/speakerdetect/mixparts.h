@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mixvoices.h"
+#include "voicelearner.h"
 
 namespace speakerdetect {
 
@@ -23,5 +24,8 @@ std::shared_ptr<VoiceEmbedder> load_voice_embedder(const MixSettings& settings,
 /** Takes some 10 ms, and a twentieth of the recordings' length where voices are given. nullptr with
  * a text for the user; a text with a result tells what is left out. */
 std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::string& problem);
+
+/** The same for learning; nothing in it, and a text for the user, where there are no models. */
+LearnerParts make_learner_parts(const MixSettings& settings, std::string& problem);
 
 }  // namespace speakerdetect

@@ -288,6 +288,29 @@ TEST_F(SpeakerDetectMix, WhereTracksAreToldNobodyListensToVoices) {
   EXPECT_EQ(stat("stretches"), 0U);
 }
 
+TEST_F(SpeakerDetectMix, VoicesOfNamedTracksAreLearntAndKnownInAMixLater) {
+  if (!need_models()) GTEST_SKIP() << "the voice model is not installed (tools/setup)";
+  const fs::path folder = fs::temp_directory_path() / ("learnt-" + std::to_string(getpid()));
+  fs::create_directories(folder);
+  g_object_set(element_, "learn-voices", folder.c_str(), nullptr);
+  begin(true);
+  const RoomAudioTrack ken = {"TR_k", "ken/../t", "Ken", -20, FALSE};
+  push(voice_of("3005", 0), [&](GstBuffer* buffer) { room_audio_buffer_set_track(buffer, &ken); });
+  TearDown();  // everything is written when the element has stopped
+  harness_ = nullptr;
+  ASSERT_TRUE(fs::exists(folder / "ken_.._t.voice"));
+  fs::rename(folder / "ken_.._t.voice", folder / "ken.voice");
+  SetUp();
+  time_ = 0;
+  g_object_set(element_, "voices", folder.c_str(), nullptr);
+  begin(false);
+  push(voice_of("1998", 0));
+  push(voice_of("3005", 1));
+  EXPECT_EQ(all_told(), (std::vector<std::string>{"speaker-1", "ken"}));
+  EXPECT_TRUE(warnings().empty());
+  fs::remove_all(folder);
+}
+
 TEST_F(SpeakerDetectMix, AFlushEndsTheTalkAndVoicesStay) {
   if (!need_models()) GTEST_SKIP() << "the voice model is not installed (tools/setup)";
   begin(false);
