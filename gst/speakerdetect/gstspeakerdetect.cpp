@@ -2,7 +2,7 @@
 /**
  * SECTION:element-speakerdetect
  * @title: speakerdetect
- * @short_description: tells who speaks, from the levels of the tracks in a mix
+ * @short_description: tells who speaks, from the levels of the tracks in a mix or from the voices
  *
  * Reads the RoomAudioMeta that livekitwssrc and egressmux attach, finds the dominant speaker and
  * all who talk, and tells so in three ways: in the RoomAudioMeta of each buffer, by messages, and
@@ -14,7 +14,10 @@
  * Key strokes, clicks of 100 ms, breaths and a short "mm-hm" do not switch. Tracks of the same
  * identity are one person.
  *
- * Audio without RoomAudioMeta passes as it is; nobody is announced.
+ * In a mix without RoomAudioMeta (RTMP, files) voices are told apart: speaker-1, speaker-2 and so
+ * on, or by name where they are known (#GstSpeakerDetect:voices). What is said about a moment comes
+ * about a second after it, with `since` telling since when. With
+ * #GstSpeakerDetect:channels=speakers each channel is a person.
  *
  * ## Messages
  *
@@ -504,8 +507,10 @@ static void gst_speaker_detect_class_init(GstSpeakerDetectClass* klass) {
   gst_speaker_detect_install_properties(object_class);
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
-  gst_element_class_set_static_metadata(
-      element_class, "Active speaker detector", "Filter/Analyzer/Audio",
-      "Tells who speaks in a room, from the RoomAudioMeta of its mix; never alters audio",
-      "gst-plugins-egress");
+  gst_element_class_set_static_metadata(element_class, "Active speaker detector",
+                                        "Filter/Analyzer/Audio",
+                                        "Tells who speaks in a room, from the RoomAudioMeta of its "
+                                        "mix or from the voices in it; never "
+                                        "alters audio",
+                                        "gst-plugins-egress");
 }

@@ -7,8 +7,8 @@
 #include <optional>
 #include <set>
 
-#include "stt/engines/moonshinemodel.h"
 #include "speech/silerovad.h"
+#include "stt/engines/moonshinemodel.h"
 #include "stt/segmenter.h"
 #include "stt/textguard.h"
 #include "worderrors.h"

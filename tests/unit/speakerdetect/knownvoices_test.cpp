@@ -8,6 +8,8 @@
 
 #include <fstream>
 
+#include "speakerdetect/voicelearner.h"
+
 namespace speakerdetect {
 namespace {
 
@@ -67,6 +69,29 @@ TEST_F(KnownVoices, AFolderThatIsNotThereIsTold) {
   EXPECT_TRUE(read().empty());
   EXPECT_NE(error_.find(folder_.string()), std::string::npos);
   EXPECT_FALSE(write_voice(folder_ / "alice.voice", {"alice", {1}, 5}, error_));
+}
+
+TEST_F(KnownVoices, NoNameLeavesTheFolder) {
+  EXPECT_EQ(voice_file("/f", "alice"), "/f/alice.voice");
+  EXPECT_EQ(voice_file("/f", "Zo\xc3\xab B."), "/f/Zo\xc3\xab B..voice");
+  EXPECT_EQ(voice_file("/f", "../etc/passwd"), "/f/_.._etc_passwd.voice");
+  EXPECT_EQ(voice_file("/f", "/etc/passwd"), "/f/_etc_passwd.voice");
+  EXPECT_EQ(voice_file("/f", ""), "/f/_.voice");
+  EXPECT_EQ(voice_file("/f", "a\nb"), "/f/a_b.voice");
+}
+
+TEST_F(KnownVoices, LearningWithoutModelsIsToldAndHarmless) {
+  VoiceLearner learner(
+      [](std::string& problem) {
+        problem = "run tools/setup";
+        return LearnerParts();
+      },
+      folder_);
+  for (int i = 0; i < 100; i++) learner.push("alice", std::vector<float>(16000, 0.1F));
+  std::string problem;
+  while (problem.empty()) problem = learner.problem();
+  EXPECT_EQ(problem, "run tools/setup");
+  EXPECT_EQ(learner.problem(), "");
 }
 
 TEST_F(KnownVoices, RecordingsAreDecoded) {
