@@ -31,7 +31,8 @@ std::string connection_line(const SourceSettings& settings) {
     // librtmp takes its options after a blank. The demuxer's audio pad is named: a decodebin in its
     // place would wait six seconds for a video stream that never comes.
     const bool librtmp = settings.rtmp_element == "rtmpsrc";
-    return settings.rtmp_element +
+    // It also fills whole blocks before it hands them on: 4096 bytes are a quarter of a second.
+    return settings.rtmp_element + (librtmp ? " blocksize=256" : "") +
            " location=" + quoted(settings.location + (librtmp ? " live=1" : "")) +
            " ! flvdemux name=demux demux.audio ! decodebin" + kOut;
   }
