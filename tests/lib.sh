@@ -1,7 +1,7 @@
 # Sourced by the scripts in tests/pipelines and tests/e2e: runs a pipeline and who dials into it.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-export GST_PLUGIN_PATH=$root/build/gst
+export GST_PLUGIN_PATH=$root/build/gst${EXTRA_PLUGINS:+:$EXTRA_PLUGINS}
 sim=$root/build/tools/egress-sim/egress-sim
 work=$(mktemp -d)
 pipeline=

@@ -6,8 +6,9 @@
 namespace timing {
 
 namespace {
-// A closure inside a word is shorter than this, and a word's end has faded out.
-constexpr int64_t kPause_ns = 80'000'000;
+// So much of each pause stays: a word's end fades out in it, and it still ends a sentence for those
+// who tell sentences apart by their pauses (sttsink: 400 ms).
+constexpr int64_t kPause_ns = 450'000'000;
 // Above the quietest of the last seconds, which is what the room sounds like when nobody speaks.
 constexpr double kAboveFloor_db = 6.0;
 constexpr double kAlwaysQuiet_dbov = -70.0;

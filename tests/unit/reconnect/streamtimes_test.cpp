@@ -126,7 +126,7 @@ TEST(StreamTimes, WhoConnectsDuringAMuteIsBackInTimeAfterThePausesThatFollow) {
   int64_t last = 0;
   int64_t before_end = 0;
   for (int64_t t = 0; t < 60'000 * kMs; t += kPiece) {
-    const double level = t / kMs % 2000 < 1500 ? kSpeech : kSilence;
+    const double level = t / kMs % 3000 < 2000 ? kSpeech : kSilence;
     // The first piece is 2.77 s late, and so are all until 5 s.
     const int64_t arrival = t < 5000 * kMs ? t + 2770 * kMs : std::max(t + kPiece, 7770 * kMs);
     const auto placed = line.piece(t, arrival, level);

@@ -42,9 +42,9 @@ struct Stream {
   int dropped_speech = 0;
 };
 
-// Speech of 1.5 s and pauses of 0.5 s.
+// Speech of 2 s and pauses of 1 s.
 double talk(int64_t stream_ns) {
-  return stream_ns / kMs % 2000 < 1500 ? kSpeech : kSilence;
+  return stream_ns / kMs % 3000 < 2000 ? kSpeech : kSilence;
 }
 
 TEST(LagControl, LeavesAStreamAloneThatIsInTime) {
@@ -69,7 +69,7 @@ TEST(LagControl, ALateStreamIsHeardWholeAndCatchesUpInThePauses) {
   int64_t back_at = 0;
   for (const Heard& piece : stream.heard)
     if (piece.at_ns != piece.stream_ns) back_at = piece.stream_ns;
-  EXPECT_LT(back_at, 35'000 * kMs) << "2.77 s of pauses are 7 pauses";
+  EXPECT_LT(back_at, 40'000 * kMs) << "of each pause half a second stays";
 }
 
 TEST(LagControl, StaysLateWhileTheStreamDoes) {
