@@ -17,6 +17,9 @@ namespace {
 constexpr unsigned kForbidden = 403;
 // Video alone for so long: somebody has forgotten the audio.
 constexpr int64_t kVideoAloneUs = 5'000'000;
+// Messages a second, so that nobody fills the bus by calling again and again.
+constexpr unsigned kRefusalsTold = 10;
+constexpr int64_t kRefusalsUs = 1'000'000;
 
 const char* end_name(PublisherEnd end) {
   switch (end) {
@@ -71,6 +74,7 @@ void Receiver::post(const char* event, const Publisher& publisher, const std::st
 }
 
 Verdict Receiver::on_request(const Publisher& publisher) {
+  const auto self = shared_from_this();
   GstStructure* caller = describe(publisher);
   const bool welcome = observer_->on_caller_connecting(caller);
   gst_structure_free(caller);
@@ -79,6 +83,7 @@ Verdict Receiver::on_request(const Publisher& publisher) {
 }
 
 void Receiver::on_added(const Publisher& publisher) {
+  const auto self = shared_from_this();
   const int64_t now_us = g_get_monotonic_time();
   GstClockTime gap = 0;
   {
@@ -156,6 +161,7 @@ void Receiver::examine(const Media& media) {
 }
 
 void Receiver::on_removed(const Publisher& publisher, PublisherEnd end, const std::string& reason) {
+  const auto self = shared_from_this();
   const int64_t now_us = g_get_monotonic_time();
   const bool orderly = end == PublisherEnd::kClosed || end == PublisherEnd::kShutdown;
   {
@@ -184,6 +190,7 @@ void Receiver::on_removed(const Publisher& publisher, PublisherEnd end, const st
 }
 
 void Receiver::on_refused(const std::string& remote, unsigned status, const std::string& reason) {
+  const auto self = shared_from_this();
   {
     const std::lock_guard lock(mutex_);
     ++counters_.refused;
@@ -194,7 +201,12 @@ void Receiver::on_refused(const std::string& remote, unsigned status, const std:
                         status, "reason", G_TYPE_STRING, reason.c_str(), nullptr);
   observer_->on_caller_rejected(caller);
   gst_structure_free(caller);
-  post("refused", {"", remote}, reason, 0, status);
+  const int64_t now_us = g_get_monotonic_time();
+  if (now_us - refusals_since_us_ >= kRefusalsUs) {
+    refusals_since_us_ = now_us;
+    refusals_told_ = 0;
+  }
+  if (++refusals_told_ <= kRefusalsTold) post("refused", {"", remote}, reason, 0, status);
 }
 
 void Receiver::shut_down() {

@@ -32,7 +32,9 @@ class ReceiverObserver {
   virtual void on_caller_rejected(const GstStructure* caller) = 0;
 };
 
-class Receiver final : public Route {
+// Always held by a shared_ptr: a handler of the application may stop the element while one of the
+// receiver's calls is under way.
+class Receiver final : public Route, public std::enable_shared_from_this<Receiver> {
  public:
   Receiver(GstElement* element, ReceiverObserver* observer, ReceiverConfig config);
   ~Receiver() override;
@@ -86,6 +88,8 @@ class Receiver final : public Route {
   bool audio_seen_ = false;
   bool complained_ = false;
   int64_t first_video_us_ = 0;
+  int64_t refusals_since_us_ = 0;
+  unsigned refusals_told_ = 0;  // since then
 
   mutable std::mutex mutex_;  // guards what follows
   Counters counters_;

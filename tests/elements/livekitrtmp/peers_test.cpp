@@ -102,6 +102,40 @@ TEST(Peers, AFloodOfPingsHoldsNobodyUp) {
   expect_service(pipeline);
 }
 
+TEST(Peers, TheBusIsNotFilledWithRefusals) {
+  Pipeline pipeline("");
+  pipeline.play();
+  for (int i = 0; i < 50; ++i) {
+    Caller caller(pipeline.port());
+    caller.send({'G', 'E', 'T'});
+    EXPECT_TRUE(caller.wait_for_end());
+  }
+  EXPECT_EQ(pipeline.stat("callers-refused"), 50u);
+  int told = 0;
+  GstBus* bus = gst_element_get_bus(pipeline.pipeline());
+  while (GstMessage* message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT)) {
+    ++told;
+    gst_message_unref(message);
+  }
+  gst_object_unref(bus);
+  EXPECT_GE(told, 10);
+  EXPECT_LE(told, 40);
+}
+
+// From within the network thread's own call.
+TEST(Peers, AHandlerMayStopTheElement) {
+  Pipeline pipeline("");
+  g_signal_connect(pipeline.src(), "caller-added",
+                   G_CALLBACK(+[](GstElement* src, const GstStructure*, gpointer) {
+                     gst_element_set_state(src, GST_STATE_NULL);
+                   }),
+                   nullptr);
+  pipeline.play();
+  Caller caller(pipeline.port());
+  caller.send(publisher("live", "standup"));
+  EXPECT_TRUE(caller.wait_for_end());
+}
+
 TEST(Peers, AHundredPublishersOnOnePort) {
   const guint port = [] {
     Pipeline probe("");
