@@ -47,7 +47,8 @@ void Connector::start(const ConnectorSettings& settings) {
   {
     const std::lock_guard lock(mutex_);
     settings_ = settings;
-    stopping_ = eos_wanted_ = eos_sent_ = connected_ = lost_ = ended_ = refused_ = false;
+    // An end may have been asked for already.
+    stopping_ = eos_sent_ = connected_ = lost_ = ended_ = refused_ = false;
     last_reason_.clear();
     watch_.start(settings.watch, now_ns());
   }
@@ -62,6 +63,11 @@ void Connector::stop() {
     wake_.notify_all();
   }
   thread_.join();
+}
+
+void Connector::forget_end() {
+  const std::lock_guard lock(mutex_);
+  eos_wanted_ = false;
 }
 
 void Connector::request_eos() {

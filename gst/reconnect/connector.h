@@ -39,7 +39,9 @@ class Connector final : public RelayOwner {
   void start(const ConnectorSettings& settings);
   /** Not from a streaming thread. The relay's pads are inactive by now. */
   void stop();
-  /** Lets the connection play out, then ends the stream. */
+  /** A new run begins: an end asked for in the last one is no more. */
+  void forget_end();
+  /** Lets the connection play out, then ends the stream; may come before start(). */
   void request_eos();
   /** A message of a child: TRUE when it is nobody else's business (and is taken). */
   bool take_message(GstMessage* message);

@@ -257,6 +257,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   Connector& connector = *priv_of(element).connector;
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !check_settings(element))
     return GST_STATE_CHANGE_FAILURE;
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) connector.forget_end();
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_reconnect_src_parent_class)->change_state(element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING && result != GST_STATE_CHANGE_FAILURE)

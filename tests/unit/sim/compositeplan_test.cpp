@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "compositeoutput.h"
+#include "options.h"
 
 using namespace egresssim;
 
@@ -200,6 +204,54 @@ TEST_F(Composite, TooLoudIsClippedNotWrapped) {
   std::vector<int16_t> out(960);
   renderer.render(kRateHz, 480, out.data());
   EXPECT_EQ(out[0], 32767);
+}
+
+// ---- the command line
+
+std::optional<Options> parse(std::vector<const char*> words, std::string& message) {
+  words.insert(words.begin(), "egress-sim");
+  int exit_code = 0;
+  return parse_options(static_cast<int>(words.size()), const_cast<char**>(words.data()), exit_code,
+                       message);
+}
+
+TEST(CompositeOptions, ChooseWhereTheMixGoes) {
+  std::string message;
+  const auto plain = parse({}, message);
+  ASSERT_TRUE(plain);
+  EXPECT_FALSE(plain->composite);
+  const auto rtmp = parse({"--composite"}, message);
+  ASSERT_TRUE(rtmp && rtmp->composite);
+  EXPECT_EQ(rtmp->composite->kind, CompositeKind::kRtmp);
+  EXPECT_TRUE(rtmp->composite->live);
+  const auto hls = parse({"--hls", "folder", "--playlist-length", "5", "--stall", "3:4"}, message);
+  ASSERT_TRUE(hls && hls->composite) << message;
+  EXPECT_FALSE(hls->composite->live);
+  EXPECT_EQ(hls->composite->playlist_length, 5);
+  ASSERT_EQ(hls->stalls.size(), 1u);
+  EXPECT_DOUBLE_EQ(hls->stalls[0].to_s, 7);
+  EXPECT_TRUE(hls->composite_timing.stall_on_mute);
+}
+
+TEST(CompositeOptions, WhatDoesNotFitIsTold) {
+  std::string message;
+  EXPECT_FALSE(parse({"--mp4", "a", "--ogg", "b"}, message));
+  EXPECT_NE(message.find("only one"), std::string::npos);
+  EXPECT_FALSE(parse({"--live"}, message));
+  EXPECT_NE(message.find("go with a composite"), std::string::npos);
+  EXPECT_FALSE(parse({"--composite", "--url", "ws://x"}, message));
+  EXPECT_NE(message.find("--rtmp"), std::string::npos);
+  EXPECT_FALSE(parse({"--composite", "--stall", "soon"}, message));
+  EXPECT_NE(message.find("12.5:4"), std::string::npos);
+}
+
+TEST(CompositeOptions, NothingGetsOutOfAFilesName) {
+  CompositeTarget target;
+  target.kind = CompositeKind::kMp4;
+  target.where = "a\" ! fakesink \\";
+  EXPECT_NE(composite_pipeline(target).find("location=\"a\\\" ! fakesink \\\\\""),
+            std::string::npos)
+      << composite_pipeline(target);
 }
 
 }  // namespace
