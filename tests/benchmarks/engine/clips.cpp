@@ -58,7 +58,7 @@ std::vector<Clip> load_clips(const std::string& data_dir_name) {
     add(file.substr(file.size() - 4), librivox / (file + ".wav"),
         line.substr(begin + 3, end - begin - 3));
   }
-  const fs::path assets = stt::find_speech_files("").directory / "moonshine_voice/assets";
+  const fs::path assets = speech::find_speech_files("").directory / "moonshine_voice/assets";
   add("beckett", assets / "beckett.wav", read_text(data_dir / "beckett.txt"));
   add("two_cities", assets / "two_cities.wav", read_text(data_dir / "two_cities.txt"));
   add("sonnet1", data_dir / "sonnet1.mp3", read_text(data_dir / "sonnet1.txt"));

@@ -124,7 +124,7 @@ class Simulation {
 
 bool simulate(const std::string& model, const std::vector<Clip>& clips, Measured& measured) {
   std::string error;
-  const stt::SpeechFiles files = stt::find_speech_files("");
+  const stt::SpeechFiles files = speech::find_speech_files("");
   const auto voice_activity = stt::load_silero(files.voice_activity, error);
   const bool is_tiered = model == "tiered";
   const auto final_model = stt::load_moonshine(files, is_tiered ? "base" : model, error);

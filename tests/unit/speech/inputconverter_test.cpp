@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "transcriber.h"
+#include "speech/voiceactivity.h"
 
 namespace speech {
 namespace {
