@@ -36,6 +36,7 @@
 #include "gstreconnectsrc.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -101,7 +102,8 @@ GType at_end_type() {
 
 struct _GstReconnectSrc {
   GstBin parent;
-  ReconnectSrcPrivate* priv;
+  // Read by whatever thread posts a message; set when it is whole.
+  std::atomic<ReconnectSrcPrivate*> priv;
 };
 
 G_DEFINE_TYPE(GstReconnectSrc, gst_reconnect_src, GST_TYPE_BIN)
@@ -277,7 +279,7 @@ gboolean send_event(GstElement* element, GstEvent* event) {
 
 void handle_message(GstBin* bin, GstMessage* message) {
   ReconnectSrcPrivate* priv = GST_RECONNECT_SRC(bin)->priv;
-  if (priv && priv->connector && priv->connector->take_message(message)) {
+  if (priv && priv->connector->take_message(message)) {
     gst_message_unref(message);
     return;
   }
@@ -286,8 +288,7 @@ void handle_message(GstBin* bin, GstMessage* message) {
 
 void finalize(GObject* object) {
   // The bin's own children go after this.
-  delete GST_RECONNECT_SRC(object)->priv;
-  GST_RECONNECT_SRC(object)->priv = nullptr;
+  delete GST_RECONNECT_SRC(object)->priv.exchange(nullptr);
   G_OBJECT_CLASS(gst_reconnect_src_parent_class)->finalize(object);
 }
 
@@ -370,10 +371,11 @@ static void gst_reconnect_src_class_init(GstReconnectSrcClass* klass) {
 }
 
 static void gst_reconnect_src_init(GstReconnectSrc* self) {
-  self->priv = new ReconnectSrcPrivate;
-  self->priv->settings.latency = DEFAULT_LATENCY_MS * GST_MSECOND;
-  self->priv->connector = std::make_unique<Connector>(GST_BIN(self));
-  GstPad* target = gst_element_get_static_pad(GST_ELEMENT(self->priv->connector->relay()), "src");
+  auto* priv = new ReconnectSrcPrivate;
+  priv->settings.latency = DEFAULT_LATENCY_MS * GST_MSECOND;
+  priv->connector = std::make_unique<Connector>(GST_BIN(self));
+  self->priv = priv;
+  GstPad* target = gst_element_get_static_pad(GST_ELEMENT(priv->connector->relay()), "src");
   GstPadTemplate* pad_template = gst_static_pad_template_get(&src_template);
   gst_element_add_pad(GST_ELEMENT(self),
                       gst_ghost_pad_new_from_template("src", target, pad_template));
