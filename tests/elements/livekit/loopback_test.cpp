@@ -184,7 +184,10 @@ TEST_F(Loopback, TwoRoomsOnOnePort) {
   EXPECT_EQ(Caller(shared, "/rooms/c/carol/TR_3").status(), 404);
   // Both rooms have a thread of their own, so both are waited for.
   gst_test_clock_wait_for_multiple_pending_ids(clock_, 2, nullptr);
-  for (int i = 0; i < 100'000 && (room_->pads() == 0 || other.pads() == 0); ++i) {
+  const auto both_added = [&] {
+    return room_->has_message("added alice") && other.has_message("added bob");
+  };
+  for (int i = 0; i < 100'000 && !both_added(); ++i) {
     gst_test_clock_wait_for_multiple_pending_ids(clock_, 2, nullptr);
     gst_test_clock_advance_time(clock_, 10 * GST_MSECOND);
     while (gst_test_clock_process_next_clock_id(clock_)) {
