@@ -114,6 +114,12 @@ void Mixdown::remove_mixer_input(const MixInput* input) {
   });
 }
 
+int64_t Mixdown::mixer_end() const {
+  int64_t end = 0;
+  for (const auto& input : mixer_inputs_) end = std::max(end, input->last_end);
+  return end;
+}
+
 bool Mixdown::mixer_owes() const {
   const int64_t end = next_end();
   if (mixer_samples_.end() >= end || !mixer_active()) return false;

@@ -107,6 +107,8 @@ class Mixdown {
   bool has_passed_mixer_inputs() const;
   /** The mixer has been given sound of the next buffer's time, and has not sent it on yet. */
   bool mixer_owes() const;
+  /** Where the sound ends that was sent to the mixer so far. */
+  int64_t mixer_end() const;
 
   // ---- output
   /** The next buffer: the oldest slice, or silence up to it; without slices, and when

@@ -122,16 +122,23 @@ bool RoomSum::work_pending() const {
          (!clocked() && mixdown_.head_complete());
 }
 
+// What came late is still waiting for its time when the end is asked for.
+GstClockTime RoomSum::end_deadline() const {
+  const GstClockTime backlog = GstClockTime(mixdown_.timeline().time_at(mixdown_.mixer_end())) +
+                               std::max(delay_, learned_delay_);
+  return std::max(eos_deadline_, std::min(backlog, eos_latest_ + kLongestEnd));
+}
+
 bool RoomSum::may_end() const {
   GstClockTime now = 0;
   return (!mixdown_.room_delivers() && !mixdown_.mixer_active()) || !playing_ ||
-         !now_running(&now) || now >= eos_deadline_;
+         !now_running(&now) || now >= end_deadline();
 }
 
 std::optional<GstClockTime> RoomSum::next_deadline() const {
   const auto deadline = slice_deadline();
   if (!deadline || !eos_wanted_) return deadline;
-  return std::min(*deadline, eos_deadline_);
+  return std::min(*deadline, end_deadline());
 }
 
 std::optional<GstClockTime> RoomSum::slice_deadline() const {

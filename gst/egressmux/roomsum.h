@@ -95,6 +95,7 @@ class RoomSum {
   bool work_pending() const;
   std::optional<GstClockTime> slice_deadline() const;
   std::optional<GstClockTime> next_deadline() const;
+  GstClockTime end_deadline() const;
   bool may_end() const;
   bool waits_for_mixer() const;
   bool now_running(GstClockTime* running_time) const;
