@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The half of EgressPlan that acts: what is due or possible now, and when to look again.
+#include <algorithm>
+
+#include "egressplan.h"
+#include "egressplanstate.h"
+
+namespace livekit {
+
+namespace {
+
+constexpr int64_t kMinuteMs = 60000;
+constexpr size_t kRetriesAMinute = 90;
+constexpr size_t kFirstTriesAMinute = 1200;
+constexpr size_t kStartsAtOnce = 16;
+// With webhooks, polling is for what they missed only.
+constexpr int64_t kRarerPolls = 10;
+constexpr int64_t kShortestPollMs = 50;
+constexpr int64_t kListEveryMs = 30000;
+// The first egress of a room dials within a second; a busy service may take longer.
+constexpr int64_t kCheckAfterMs = 3000;
+constexpr int64_t kDialWithinMs = 20000;
+// Audio goes on for some seconds after a track's end; 24 s if the publisher has vanished.
+constexpr int64_t kTailMs = 40000;
+
+void forget_old(std::deque<int64_t>& tries, int64_t now_ms) {
+  while (!tries.empty() && tries.front() + kMinuteMs <= now_ms) tries.pop_front();
+}
+
+}  // namespace
+
+void EgressPlan::wake_at(int64_t ms) {
+  next_wake_ms_ = std::min(next_wake_ms_, ms);
+}
+
+void EgressPlan::pump(int64_t now_ms) {
+  next_wake_ms_ = kNever;
+  if (!begun_) return;
+  for (auto& [track, slot] : slots_) pump_slot(slot, now_ms);
+  for (auto& [id, stray] : strays_) {
+    if (stray.stop_under_way) continue;
+    if (stray.due_ms > now_ms) {
+      wake_at(stray.due_ms);
+      continue;
+    }
+    stray.stop_under_way = true;
+    PlanAction action;
+    action.kind = PlanAction::Kind::kStop;
+    action.egress = id;
+    action.track = stray.track;
+    actions_.push_back(std::move(action));
+  }
+  if (!shutting_down_) pump_starts(now_ms);
+  std::erase_if(slots_, [](const auto& slot) {
+    return slot.second.state == Slot::State::kIdle && !slot.second.published;
+  });
+  pump_polls(now_ms);
+}
+
+void EgressPlan::pump_polls(int64_t now_ms) {
+  const bool uncertain = std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+    return slot.second.state == Slot::State::kUncertain;
+  });
+  if (!list_under_way_ && (!shutting_down_ || uncertain)) {
+    if (list_due_ms_ == kNever && !slots_.empty()) list_due_ms_ = now_ms + kListEveryMs;
+    if (list_due_ms_ <= now_ms) {
+      list_under_way_ = true;
+      list_sent_ms_ = now_ms;
+      actions_.emplace_back().kind = PlanAction::Kind::kListEgress;
+    } else {
+      wake_at(list_due_ms_);
+    }
+  }
+  if (poll_under_way_ || shutting_down_) return;
+  int64_t due_ms = kNever;
+  if (poll_failures_ > 0 || poll_sent_ms_ == kLongAgo) {
+    due_ms = poll_due_ms_;
+  } else if (poll_wanted_) {
+    due_ms = poll_sent_ms_ + kShortestPollMs;
+  } else if (config_.poll_ms > 0) {
+    const bool told = webhook_ms_ + kMinuteMs > now_ms;
+    due_ms = poll_sent_ms_ + config_.poll_ms * (told ? kRarerPolls : 1);
+    // A server that takes long for an answer is not asked all the time.
+    due_ms = std::max(due_ms, poll_due_ms_ + (poll_due_ms_ - poll_sent_ms_));
+  }
+  if (due_ms > now_ms) {
+    wake_at(due_ms);
+    return;
+  }
+  poll_wanted_ = false;
+  poll_under_way_ = true;
+  poll_sent_ms_ = now_ms;
+  actions_.emplace_back().kind = PlanAction::Kind::kListParticipants;
+}
+
+void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
+  if (slot.state == Slot::State::kRunning) {
+    const bool tail = !slot.published && !shutting_down_;
+    const bool permitted = !shutting_down_ && config_.filter.permits(slot.identity, slot.source);
+    if (!permitted) {
+      stop(slot, shutting_down_ ? "shutting down" : "not wanted any more", now_ms);
+    } else if (tail && slot.unpublished_ms + kTailMs <= now_ms) {
+      stop(slot, "the track ended", now_ms);
+    } else if (!slot.dialled && slot.since_ms + kDialWithinMs <= now_ms) {
+      stop(slot, "it did not connect to public-url within 20 s", now_ms);
+    } else if (tail) {
+      wake_at(slot.unpublished_ms + kTailMs);
+    }
+  }
+  if (slot.state == Slot::State::kRunning && !slot.dialled) {
+    wake_at(slot.since_ms + kDialWithinMs);
+    // Without webhooks this is how a failure is heard of.
+    const int64_t check_ms = slot.due_ms + kCheckAfterMs;
+    if (!slot.check_under_way && check_ms <= now_ms) {
+      slot.check_under_way = true;
+      slot.due_ms = now_ms;
+      PlanAction action;
+      action.kind = PlanAction::Kind::kCheckEgress;
+      action.egress = slot.egress;
+      actions_.push_back(std::move(action));
+    } else if (!slot.check_under_way) {
+      wake_at(check_ms);
+    }
+  }
+  if (slot.state == Slot::State::kStopping && (!slot.stop_under_way || slot.stop_done)) {
+    if (slot.due_ms > now_ms) {
+      wake_at(slot.due_ms);
+      return;
+    }
+    if (slot.stop_done) {
+      ended(slot, "ended", slot.stop_reason, now_ms, 0);
+      return;
+    }
+    slot.stop_under_way = true;
+    PlanAction action;
+    action.kind = PlanAction::Kind::kStop;
+    action.egress = slot.egress;
+    action.track = slot.track;
+    actions_.push_back(std::move(action));
+  }
+}
+
+bool EgressPlan::may_start(const Slot& slot, int64_t now_ms) {
+  if (slot.state != Slot::State::kIdle || !slot.confirmed || !wanted(slot)) return false;
+  if (std::any_of(strays_.begin(), strays_.end(),
+                  [&slot](const auto& stray) { return stray.second.track == slot.track; })) {
+    return false;
+  }
+  const int64_t due_ms = service_down_ ? std::max(slot.due_ms, probe_due_ms_) : slot.due_ms;
+  if (due_ms > now_ms) {
+    wake_at(due_ms);
+    return false;
+  }
+  const bool retry = slot.failures > 0;
+  const std::deque<int64_t>& tries = retry ? retries_ : first_tries_;
+  if (tries.size() >= (retry ? kRetriesAMinute : kFirstTriesAMinute)) {
+    wake_at(tries.front() + kMinuteMs);
+    return false;
+  }
+  return true;
+}
+
+void EgressPlan::pump_starts(int64_t now_ms) {
+  if (!list_known_) return;
+  forget_old(first_tries_, now_ms);
+  forget_old(retries_, now_ms);
+  auto under_way =
+      static_cast<size_t>(std::count_if(slots_.begin(), slots_.end(), [](const auto& slot) {
+        return slot.second.state == Slot::State::kStarting ||
+               slot.second.state == Slot::State::kUncertain;
+      }));
+  for (auto& [track, slot] : slots_) {
+    if (under_way >= (service_down_ ? 1 : kStartsAtOnce)) return;
+    if (!may_start(slot, now_ms)) continue;
+    start(slot, now_ms);
+    ++under_way;
+  }
+}
+
+void EgressPlan::start(Slot& slot, int64_t now_ms) {
+  (slot.failures > 0 ? retries_ : first_tries_).push_back(now_ms);
+  slot.state = Slot::State::kStarting;
+  slot.session = ++last_session_;
+  slot.since_ms = now_ms;
+  slot.dialled = false;
+  slot.connection_over = false;
+  ++slot.attempts;
+  PlanAction action;
+  action.kind = PlanAction::Kind::kStart;
+  action.session = slot.session;
+  action.track = slot.track;
+  action.identity = slot.identity;
+  action.name = people_[slot.identity].name;
+  actions_.push_back(std::move(action));
+  tell("requested", &slot, "");
+}
+
+}  // namespace livekit
