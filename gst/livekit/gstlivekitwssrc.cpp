@@ -22,6 +22,9 @@
  * * `room`, `pad`, `track`, `identity`, `name` (string), `muted` (boolean)
  * * `running-time` (uint64, ns), `utc` (string, ISO 8601)
  *
+ * `livekit-egress` (element message), where the element starts egresses itself
+ * (#GstLivekitWsSrc:egress): see docs/messages.md.
+ *
  * One bad peer gives a warning that names it, never an error.
  *
  * ## Signals
@@ -35,13 +38,20 @@
  * gst-launch-1.0 -e livekitwssrc port=9000 : egressmux ! speakerdetect ! sttsink
  * location=standup.vtt
  * ]| Live captions with names.
+ * |[
+ * gst-launch-1.0 -e livekitwssrc room=standup egress=track public-url=wss://host:9000 : egressmux !
+ * speakerdetect ! sttsink location=standup.vtt
+ * ]| The same, and the element starts and stops the egresses; server, key and secret are those of
+ * LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
  */
 #include "gstlivekitwssrc.h"
 
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
+#include "egresscontroller.h"
 #include "gst/roomaudio/roomaudio.h"
 #include "listener.h"
 #include "livekitdebug.h"
@@ -84,15 +94,78 @@ class SignalEmitter final : public livekit::RoomObserver {
   void on_caller_removed(const GstStructure* caller) override {
     g_signal_emit(element_, signals[SIGNAL_CALLER_REMOVED], 0, caller);
   }
+  void on_session(uint64_t session, bool connected) override {
+    if (const auto egresses = controller()) egresses->on_session(session, connected);
+  }
+
+  std::shared_ptr<livekit::EgressController> controller() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return controller_;
+  }
+  void set_controller(std::shared_ptr<livekit::EgressController> controller) {
+    // What it replaces is let go of after the lock.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    controller_.swap(controller);
+  }
 
  private:
   GstElement* const element_;
+  std::mutex mutex_;  // guards what follows
+  std::shared_ptr<livekit::EgressController> controller_;
+};
+
+// What the control plane does, as messages of the element.
+class EgressReporter final : public livekit::EgressObserver {
+ public:
+  EgressReporter(GstElement* element, std::string room_name, std::weak_ptr<livekit::Room> room)
+      : element_(element), room_name_(std::move(room_name)), room_(std::move(room)) {}
+
+  void on_egress_step(const livekit::PlanAction& step) override {
+    const std::string identity = livekit::printable_name(step.identity);
+    const std::string name = livekit::printable_name(step.name);
+    GST_INFO_OBJECT(element_, "egress %s of track %s (%s): %s%s%s", step.egress.c_str(),
+                    step.track.c_str(), identity.c_str(), step.step.c_str(),
+                    step.reason.empty() ? "" : ", ", step.reason.c_str());
+    gst_element_post_message(
+        element_,
+        gst_message_new_element(
+            GST_OBJECT(element_),
+            gst_structure_new("livekit-egress", "event", G_TYPE_STRING, step.step.c_str(), "room",
+                              G_TYPE_STRING, room_name_.c_str(), "identity", G_TYPE_STRING,
+                              identity.c_str(), "name", G_TYPE_STRING, name.c_str(), "track",
+                              G_TYPE_STRING, step.track.c_str(), "egress", G_TYPE_STRING,
+                              step.egress.c_str(), "reason", G_TYPE_STRING, step.reason.c_str(),
+                              "attempt", G_TYPE_UINT, step.attempt, "retry-in-ms", G_TYPE_UINT64,
+                              guint64(step.wait_ms), nullptr)));
+    if (step.step == "unreachable") {
+      GST_ELEMENT_WARNING(
+          element_, RESOURCE, READ,
+          ("LiveKit's API cannot be used now: %s. It is tried again.", step.reason.c_str()),
+          ("room %s", room_name_.c_str()));
+    } else if (step.step == "failed" && step.attempt == 1) {
+      GST_ELEMENT_WARNING(
+          element_, RESOURCE, READ,
+          ("The egress of %s failed: %s. It is tried again while the track is there.",
+           identity.c_str(), step.reason.c_str()),
+          ("track %s, egress %s", step.track.c_str(), step.egress.c_str()));
+    }
+  }
+  void on_participant_name(const std::string& identity, const std::string& name) override {
+    if (const auto room = room_.lock()) room->rename(identity, name);
+  }
+
+ private:
+  GstElement* const element_;
+  const std::string room_name_;
+  const std::weak_ptr<livekit::Room> room_;
 };
 
 struct LivekitWsSrcPrivate {
   explicit LivekitWsSrcPrivate(GstElement* element) : emitter(element) {}
 
   SignalEmitter emitter;
+  // Application threads, one state change at a time.
+  std::unique_ptr<EgressReporter> reporter;
 
   std::mutex mutex;  // guards all below
   livekit::Settings settings;
@@ -121,10 +194,18 @@ std::shared_ptr<livekit::Room> room_of(GstLivekitWsSrc* self) {
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   LivekitWsSrcPrivate* priv = GST_LIVEKIT_WS_SRC(object)->priv;
-  const std::lock_guard<std::mutex> lock(priv->mutex);
-  if (!livekit::set_property(priv->settings, id, value)) {
-    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+  livekit::EgressFilter filter;
+  {
+    const std::lock_guard<std::mutex> lock(priv->mutex);
+    if (!livekit::set_property(priv->settings, id, value)) {
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+    }
+    filter = priv->settings.egress_filter();
   }
+  const bool filters =
+      id == livekit::PROP_INCLUDE || id == livekit::PROP_EXCLUDE || id == livekit::PROP_SOURCES;
+  const auto controller = filters ? priv->emitter.controller() : nullptr;
+  if (controller) controller->set_filter(filter);
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
@@ -138,6 +219,62 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
   } else if (!livekit::get_property(priv->settings, id, value)) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   }
+}
+
+// Stops the egresses before their connections are closed: who loses his connection has failed.
+void stop_egresses(GstLivekitWsSrc* self) {
+  LivekitWsSrcPrivate* priv = self->priv;
+  const auto controller = priv->emitter.controller();
+  if (!controller) return;
+  std::shared_ptr<livekit::Listener> listener;
+  {
+    const std::lock_guard<std::mutex> lock(priv->mutex);
+    listener = priv->listener;
+  }
+  if (listener) listener->remove_hook(controller.get());
+  std::string names;
+  for (const std::string& name : controller->shut_down()) {
+    names += (names.empty() ? "" : ", ") + livekit::printable_name(name);
+  }
+  if (names.empty()) return;
+  GST_ELEMENT_WARNING(self, RESOURCE, CLOSE,
+                      ("These egresses could not be stopped in time and may still run: %s. "
+                       "The next start with the same public-url and room stops them.",
+                       names.c_str()),
+                      (nullptr));
+}
+
+// Who is in the room, and one egress a track. False after an error was posted.
+bool start_egresses(GstLivekitWsSrc* self) {
+  LivekitWsSrcPrivate* priv = self->priv;
+  const auto controller = priv->emitter.controller();
+  if (!controller) return true;
+  std::string error;
+  if (controller->open(error)) return true;
+  GST_ELEMENT_ERROR(
+      self, RESOURCE, OPEN_READ, ("LiveKit's API says: %s.", error.c_str()),
+      ("check livekit-url, api-key and api-secret; the key needs the grants roomRecord "
+       "and roomAdmin"));
+  return false;
+}
+
+// The control plane of this element, if it is wanted. False after an error was posted.
+bool make_controller(GstLivekitWsSrc* self, const livekit::Settings& settings, guint16 port,
+                     const std::shared_ptr<livekit::Room>& room,
+                     std::shared_ptr<livekit::EgressController>* controller) {
+  if (!settings.egress.enabled) return true;
+  std::string error;
+  const auto config =
+      livekit::make_controller_config(settings.egress, settings.room.label, settings.route.path,
+                                      port, !settings.listener.tls_certificate.empty(), error);
+  if (!config) {
+    GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("%s", error.c_str()), (nullptr));
+    return false;
+  }
+  LivekitWsSrcPrivate* priv = self->priv;
+  priv->reporter = std::make_unique<EgressReporter>(GST_ELEMENT(self), settings.room.label, room);
+  *controller = std::make_shared<livekit::EgressController>(*config, priv->reporter.get());
+  return true;
 }
 
 // Opens the door, so that a port in use or a bad certificate is an error before PLAYING.
@@ -160,6 +297,10 @@ bool start(GstLivekitWsSrc* self) {
   auto room =
       std::make_shared<livekit::Room>(GST_ELEMENT(self), &priv->emitter, settings.room_config());
   room->set_listener(listener);
+  std::shared_ptr<livekit::EgressController> controller;
+  if (!make_controller(self, settings, listener->port(), room, &controller)) return false;
+  if (controller) settings.route.dial_ins = controller->dial_ins();
+  priv->emitter.set_controller(controller);
   {
     const std::lock_guard<std::mutex> lock(priv->mutex);
     priv->listener = listener;
@@ -170,11 +311,17 @@ bool start(GstLivekitWsSrc* self) {
     GST_ELEMENT_ERROR(
         self, RESOURCE, BUSY, ("%s", error.c_str()),
         ("path %s on port %u", settings.route.path.c_str(), unsigned(listener->port())));
+    priv->emitter.set_controller(nullptr);
     const std::lock_guard<std::mutex> lock(priv->mutex);
     priv->room.reset();
     priv->listener.reset();
     priv->bound_port = 0;
     return false;
+  }
+  if (controller) {
+    listener->add_hook(
+        {settings.egress.webhook_path, controller->credentials(), settings.room.label},
+        controller.get());
   }
   GST_INFO_OBJECT(self, "listening on %s:%u", settings.listener.address.c_str(),
                   unsigned(listener->port()));
@@ -192,6 +339,7 @@ void close_door(GstLivekitWsSrc* self) {
 
 void stop(GstLivekitWsSrc* self) {
   if (const auto room = room_of(self)) room->stop();
+  self->priv->emitter.set_controller(nullptr);
   std::shared_ptr<livekit::Listener> listener;
   std::shared_ptr<livekit::Room> room;
   const std::lock_guard<std::mutex> lock(self->priv->mutex);
@@ -215,11 +363,18 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   switch (transition) {
     case GST_STATE_CHANGE_READY_TO_PAUSED:
       if (!start(self)) return GST_STATE_CHANGE_FAILURE;
+      if (!start_egresses(self)) {
+        stop_egresses(self);
+        close_door(self);
+        stop(self);
+        return GST_STATE_CHANGE_FAILURE;
+      }
       break;
     case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
       if (const auto room = room_of(self)) room->pause();
       break;
     case GST_STATE_CHANGE_PAUSED_TO_READY:
+      stop_egresses(self);
       close_door(self);
       break;
     default:
@@ -230,6 +385,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   switch (transition) {
     case GST_STATE_CHANGE_READY_TO_PAUSED:
       if (result == GST_STATE_CHANGE_FAILURE) {
+        stop_egresses(self);
         close_door(self);
         stop(self);
       } else {
@@ -270,7 +426,14 @@ gboolean send_event(GstElement* element, GstEvent* event) {
   gst_event_unref(event);
   const auto room = room_of(GST_LIVEKIT_WS_SRC(element));
   if (!room) return FALSE;
-  room->request_eos();
+  if (const auto controller = GST_LIVEKIT_WS_SRC(element)->priv->emitter.controller()) {
+    // What was said so far is still on its way.
+    controller->drain([weak = std::weak_ptr<livekit::Room>(room)] {
+      if (const auto live = weak.lock()) live->request_eos();
+    });
+  } else {
+    room->request_eos();
+  }
   return TRUE;
 }
 
@@ -347,6 +510,8 @@ static void gst_livekit_ws_src_class_init(GstLivekitWsSrcClass* klass) {
   livekit::install_properties(object_class);
   install_signals(object_class);
   gst_type_mark_as_plugin_api(GST_TYPE_LIVEKIT_WS_SRC_PLAYOUT, GstPluginAPIFlags(0));
+  gst_type_mark_as_plugin_api(GST_TYPE_LIVEKIT_WS_SRC_EGRESS, GstPluginAPIFlags(0));
+  gst_type_mark_as_plugin_api(GST_TYPE_LIVEKIT_WS_SRC_SOURCES, GstPluginAPIFlags(0));
 
   element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
   element_class->query = GST_DEBUG_FUNCPTR(query);

@@ -11,6 +11,12 @@ G_DECLARE_FINAL_TYPE(GstLivekitWsSrc, gst_livekit_ws_src, GST, LIVEKIT_WS_SRC, G
 #define GST_TYPE_LIVEKIT_WS_SRC_PLAYOUT (gst_livekit_ws_src_playout_get_type())
 GType gst_livekit_ws_src_playout_get_type(void);
 
+#define GST_TYPE_LIVEKIT_WS_SRC_EGRESS (gst_livekit_ws_src_egress_get_type())
+GType gst_livekit_ws_src_egress_get_type(void);
+
+#define GST_TYPE_LIVEKIT_WS_SRC_SOURCES (gst_livekit_ws_src_sources_get_type())
+GType gst_livekit_ws_src_sources_get_type(void);
+
 GST_ELEMENT_REGISTER_DECLARE(livekitwssrc);
 
 G_END_DECLS

@@ -63,10 +63,11 @@ void write_answer(GIOStream* stream, const std::string& answer) {
 
 }  // namespace
 
-HandshakeServer::HandshakeServer(HandshakeSettings settings, RouteTable& routes,
+HandshakeServer::HandshakeServer(HandshakeSettings settings, RouteTable& routes, WebhookDesk& hooks,
                                  std::shared_ptr<LingeringCloser> closer)
     : settings_(std::move(settings)),
       routes_(routes),
+      hooks_(hooks),
       closer_(std::move(closer)),
       context_(g_main_context_ref_thread_default()),
       // raw-paths: names are decoded by us, once, and a %2F in a name stays a part of it.
@@ -276,10 +277,62 @@ HandshakeServer::Pending* HandshakeServer::find(SoupServerMessage* message) {
 
 void HandshakeServer::on_headers(SoupServer* soup, SoupServerMessage* message, const char* path,
                                  GHashTable* query, gpointer data) {
+  auto* const self = static_cast<HandshakeServer*>(data);
+  Pending* const pending = self->find(message);
+  if (pending && self->expect_hook(message, *pending)) return;
   // A body has no meaning here; it must not take memory either.
   soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
-  auto* const self = static_cast<HandshakeServer*>(data);
-  if (Pending* pending = self->find(message)) self->judge(message, *pending);
+  if (pending) self->judge(message, *pending);
+}
+
+bool HandshakeServer::expect_hook(SoupServerMessage* message, Pending& pending) {
+  if (soup_server_message_get_method(message) != SOUP_METHOD_POST ||
+      !hooks_.serves(g_uri_get_path(soup_server_message_get_uri(message)))) {
+    return false;
+  }
+  SoupMessageHeaders* headers = soup_server_message_get_request_headers(message);
+  const auto length = soup_message_headers_get_content_length(headers);
+  if (length > static_cast<goffset>(kMaxWebhookBytes)) {
+    refuse(message, pending, {413, "the webhook is too long"});
+    return true;
+  }
+  pending.hook = true;
+  g_signal_connect(message, "got-chunk", G_CALLBACK(on_hook_chunk), this);
+  return true;
+}
+
+// A body whose length was not told beforehand is read on, so that its sender gets an answer, but
+// not kept; his time is limited anyway.
+void HandshakeServer::on_hook_chunk(SoupServerMessage* message, GBytes* chunk, gpointer data) {
+  Pending* const pending = static_cast<HandshakeServer*>(data)->find(message);
+  if (!pending) return;
+  pending->hook_bytes += g_bytes_get_size(chunk);
+  if (pending->hook_bytes <= kMaxWebhookBytes) return;
+  SoupMessageBody* body = soup_server_message_get_request_body(message);
+  soup_message_body_set_accumulate(body, FALSE);
+  soup_message_body_truncate(body);
+}
+
+void HandshakeServer::answer_hook(SoupServerMessage* message, const Pending& pending) {
+  Verdict verdict{413, "the webhook is too long"};
+  if (pending.hook_bytes <= kMaxWebhookBytes) {
+    const std::unique_ptr<GBytes, decltype(&g_bytes_unref)> body(
+        soup_message_body_flatten(soup_server_message_get_request_body(message)), g_bytes_unref);
+    gsize size = 0;
+    const auto* bytes = static_cast<const char*>(g_bytes_get_data(body.get(), &size));
+    SoupMessageHeaders* headers = soup_server_message_get_request_headers(message);
+    const char* authorization = soup_message_headers_get_one(headers, "Authorization");
+    verdict = hooks_.take(g_uri_get_path(soup_server_message_get_uri(message)),
+                          authorization ? authorization : "", {bytes, bytes ? size : 0},
+                          g_get_real_time() / G_USEC_PER_SEC);
+  }
+  // One request a connection: what comes next on it would have no time limit of its own.
+  SoupMessageHeaders* headers = soup_server_message_get_response_headers(message);
+  soup_message_headers_replace(headers, "Connection", "close");
+  const std::string text = verdict.reason + "\n";
+  soup_server_message_set_response(message, "text/plain; charset=utf-8", SOUP_MEMORY_COPY,
+                                   text.data(), text.size());
+  soup_server_message_set_status(message, verdict.http_status, nullptr);
 }
 
 void HandshakeServer::judge(SoupServerMessage* message, Pending& pending) {
@@ -323,6 +376,10 @@ void HandshakeServer::on_request(SoupServer* soup, SoupServerMessage* message, c
                                  GHashTable* query, gpointer data) {
   auto* const self = static_cast<HandshakeServer*>(data);
   Pending* const pending = self->find(message);
+  if (pending && pending->hook) {
+    self->answer_hook(message, *pending);
+    return;
+  }
   if (!pending || !pending->admitted) {
     soup_server_message_set_status(message, SOUP_STATUS_BAD_REQUEST, nullptr);
     return;

@@ -15,6 +15,7 @@
 #include "gobjectptr.h"
 #include "lingeringcloser.h"
 #include "routetable.h"
+#include "webhookdesk.h"
 
 namespace livekit {
 
@@ -27,7 +28,7 @@ struct HandshakeSettings {
 class HandshakeServer {
  public:
   // The thread's default main context must be the one that will run it.
-  HandshakeServer(HandshakeSettings settings, RouteTable& routes,
+  HandshakeServer(HandshakeSettings settings, RouteTable& routes, WebhookDesk& hooks,
                   std::shared_ptr<LingeringCloser> closer);
   ~HandshakeServer();
   HandshakeServer(const HandshakeServer&) = delete;
@@ -51,6 +52,9 @@ class HandshakeServer {
     std::string remote_name;
     GSourcePtr readable;
     GObjectPtr<GCancellable> cancellable;
+    // A webhook, whose body is still to come; libsoup hands it over whole.
+    bool hook = false;
+    size_t hook_bytes = 0;
     bool admitted = false;
     Admission admission;
   };
@@ -70,6 +74,7 @@ class HandshakeServer {
                          GHashTable* query, gpointer self);
   static void on_request(SoupServer* soup, SoupServerMessage* message, const char* path,
                          GHashTable* query, gpointer self);
+  static void on_hook_chunk(SoupServerMessage* message, GBytes* chunk, gpointer self);
   static void on_switched(SoupServerMessage* message, gpointer self);
 
   void watch_listening();
@@ -79,6 +84,9 @@ class HandshakeServer {
   void start_tls(Pending& pending);
   void hand_to_soup(Pending& pending);
   void judge(SoupServerMessage* message, Pending& pending);
+  // False: it is no webhook.
+  bool expect_hook(SoupServerMessage* message, Pending& pending);
+  void answer_hook(SoupServerMessage* message, const Pending& pending);
   void refuse(SoupServerMessage* message, Pending& pending, const Verdict& verdict);
   void take_over(SoupServerMessage* message, Pending& pending);
   // Ends a caller's stay: with an answer where one can still be given.
@@ -89,6 +97,7 @@ class HandshakeServer {
 
   HandshakeSettings settings_;
   RouteTable& routes_;
+  WebhookDesk& hooks_;
   const std::shared_ptr<LingeringCloser> closer_;
   GMainContext* const context_;
   GObjectPtr<SoupServer> soup_;

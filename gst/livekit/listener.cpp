@@ -13,6 +13,7 @@
 #include "networkthread.h"
 #include "routetable.h"
 #include "sharedlisteners.h"
+#include "webhookdesk.h"
 
 GST_DEBUG_CATEGORY(livekit_listener_debug);
 #define GST_CAT_DEFAULT livekit_listener_debug
@@ -40,6 +41,8 @@ class SharedListener : public Listener {
   }
   void remove_route(Route* route) override { routes_.remove(route); }
   void connection_ended(Route* route) override { routes_.ended(route); }
+  void add_hook(const HookConfig& config, HookSink* sink) override { hooks_.add(config, sink); }
+  void remove_hook(HookSink* sink) override { hooks_.remove(sink); }
 
   const ListenerConfig& config() const { return config_; }
   bool on_own_thread() const { return thread_.is_current(); }
@@ -50,6 +53,7 @@ class SharedListener : public Listener {
   const ListenerConfig config_;
   uint16_t port_ = 0;
   RouteTable routes_;
+  WebhookDesk hooks_;
   NetworkThread thread_;
 };
 
@@ -63,7 +67,7 @@ SharedListener::SharedListener(const ListenerConfig& config, HandshakeSettings s
 
 void SharedListener::run(HandshakeSettings settings, GMainLoop* loop) {
   const auto closer = std::make_shared<LingeringCloser>(g_main_loop_get_context(loop));
-  HandshakeServer server(std::move(settings), routes_, closer);
+  HandshakeServer server(std::move(settings), routes_, hooks_, closer);
   g_main_loop_run(loop);
   closer->stop();
 }

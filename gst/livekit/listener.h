@@ -8,6 +8,9 @@
 #include <memory>
 #include <string>
 
+#include "dialins.h"
+#include "jwt.h"
+#include "livekitapi.h"
 #include "trackconnection.h"
 
 namespace livekit {
@@ -29,6 +32,22 @@ struct RouteConfig {
   uint32_t max_connections = 0;  // 0 = no limit
   size_t max_message_size = 1 << 20;
   uint32_t idle_timeout_ms = 0;  // 0 = never
+  // Callers with a token of these come in; others need `token`, and nobody does where it is "".
+  std::shared_ptr<DialIns> dial_ins;
+};
+
+// Webhooks of one LiveKit project about one room.
+struct HookConfig {
+  std::string path;  // of the URL that LiveKit was told
+  ApiCredentials credentials;
+  std::string room;
+};
+
+class HookSink {
+ public:
+  virtual ~HookSink() = default;
+  // A genuine webhook about the room. From the network thread; must not block.
+  virtual void on_webhook(const WebhookEvent& event) = 0;
 };
 
 // The element's side. Both calls come from the network thread and must not block.
@@ -61,6 +80,11 @@ class Listener {
   virtual void remove_route(Route* route) = 0;
   // The number of open connections of a route is counted by the listener: tell it of each end.
   virtual void connection_ended(Route* route) = 0;
+
+  // Webhooks come in on the same port. Any number of elements may share a path.
+  virtual void add_hook(const HookConfig& config, HookSink* sink) = 0;
+  // After this returns, `sink` is not called any more.
+  virtual void remove_hook(HookSink* sink) = 0;
 };
 
 }  // namespace livekit

@@ -27,6 +27,14 @@ constexpr guint DEFAULT_MAX_BACKLOG_MS = 30000;
 enum Playout { kPlayoutAligned, kPlayoutArrival };
 constexpr Playout DEFAULT_PLAYOUT = kPlayoutAligned;
 
+enum EgressMode { kEgressNone, kEgressTrack };
+constexpr EgressMode DEFAULT_EGRESS = kEgressNone;
+constexpr guint ALL_SOURCES = guint(livekit::TrackSource::kMicrophone) |
+                              guint(livekit::TrackSource::kScreenShareAudio) |
+                              guint(livekit::TrackSource::kOther);
+constexpr const gchar* DEFAULT_WEBHOOK_PATH = "/livekit/webhook";
+constexpr guint DEFAULT_POLL_INTERVAL_MS = 1000;
+
 }  // namespace
 
 GType gst_livekit_ws_src_playout_get_type(void) {
@@ -42,9 +50,40 @@ GType gst_livekit_ws_src_playout_get_type(void) {
   return type;
 }
 
+GType gst_livekit_ws_src_egress_get_type(void) {
+  static const GType type = [] {
+    static const GEnumValue values[] = {
+        {kEgressNone, "Somebody else starts the egresses", "none"},
+        {kEgressTrack, "One track egress for each published audio track of the room", "track"},
+        {0, nullptr, nullptr},
+    };
+    return g_enum_register_static("GstLivekitWsSrcEgress", values);
+  }();
+  return type;
+}
+
+GType gst_livekit_ws_src_sources_get_type(void) {
+  static const GType type = [] {
+    static const GFlagsValue values[] = {
+        {guint(livekit::TrackSource::kMicrophone), "Microphones", "microphone"},
+        {guint(livekit::TrackSource::kScreenShareAudio), "Sound of a shared screen",
+         "screen-share"},
+        {guint(livekit::TrackSource::kOther), "Tracks of which the publisher does not tell",
+         "other"},
+        {0, nullptr, nullptr},
+    };
+    return g_flags_register_static("GstLivekitWsSrcSources", values);
+  }();
+  return type;
+}
+
 namespace livekit {
 
 Settings::Settings() {
+  egress.enabled = DEFAULT_EGRESS == kEgressTrack;
+  egress.sources = ALL_SOURCES;
+  egress.webhook_path = DEFAULT_WEBHOOK_PATH;
+  egress.poll_interval_ms = DEFAULT_POLL_INTERVAL_MS;
   listener.address = DEFAULT_ADDRESS;
   listener.port = guint16(DEFAULT_PORT);
   listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
@@ -57,6 +96,10 @@ Settings::Settings() {
   room.playout.margin_ms = DEFAULT_JITTER_MARGIN_MS;
   room.playout.max_margin_ms = DEFAULT_MAX_JITTER_MARGIN_MS;
   room.playout.max_backlog_ms = DEFAULT_MAX_BACKLOG_MS;
+}
+
+EgressFilter Settings::egress_filter() const {
+  return {parse_identities(egress.include), parse_identities(egress.exclude), egress.sources};
 }
 
 RoomConfig Settings::room_config() const {
@@ -125,6 +168,36 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
     case PROP_ROOM:
       settings.room.label = text();
       break;
+    case PROP_EGRESS:
+      settings.egress.enabled = g_value_get_enum(value) == kEgressTrack;
+      break;
+    case PROP_LIVEKIT_URL:
+      settings.egress.livekit_url = text();
+      break;
+    case PROP_API_KEY:
+      settings.egress.credentials.key = text();
+      break;
+    case PROP_API_SECRET:
+      settings.egress.credentials.secret = text();
+      break;
+    case PROP_PUBLIC_URL:
+      settings.egress.public_url = text();
+      break;
+    case PROP_INCLUDE:
+      settings.egress.include = text();
+      break;
+    case PROP_EXCLUDE:
+      settings.egress.exclude = text();
+      break;
+    case PROP_SOURCES:
+      settings.egress.sources = g_value_get_flags(value);
+      break;
+    case PROP_WEBHOOK_PATH:
+      settings.egress.webhook_path = text(DEFAULT_WEBHOOK_PATH);
+      break;
+    case PROP_POLL_INTERVAL:
+      settings.egress.poll_interval_ms = g_value_get_uint(value);
+      break;
     default:
       return false;
   }
@@ -184,11 +257,91 @@ bool get_property(const Settings& settings, guint id, GValue* value) {
     case PROP_ROOM:
       set_text(settings.room.label);
       break;
+    case PROP_EGRESS:
+      g_value_set_enum(value, settings.egress.enabled ? kEgressTrack : kEgressNone);
+      break;
+    case PROP_LIVEKIT_URL:
+      set_text(settings.egress.livekit_url);
+      break;
+    case PROP_API_KEY:
+      set_text(settings.egress.credentials.key);
+      break;
+    case PROP_PUBLIC_URL:
+      set_text(settings.egress.public_url);
+      break;
+    case PROP_INCLUDE:
+      set_text(settings.egress.include);
+      break;
+    case PROP_EXCLUDE:
+      set_text(settings.egress.exclude);
+      break;
+    case PROP_SOURCES:
+      g_value_set_flags(value, settings.egress.sources);
+      break;
+    case PROP_WEBHOOK_PATH:
+      set_text(settings.egress.webhook_path);
+      break;
+    case PROP_POLL_INTERVAL:
+      g_value_set_uint(value, settings.egress.poll_interval_ms);
+      break;
     default:
       return false;
   }
   return true;
 }
+
+namespace {
+
+void install_egress_properties(GObjectClass* object_class) {
+  constexpr auto kReady =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  constexpr auto kPlaying =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+  constexpr auto kSecret =
+      GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  const auto text = [object_class](guint id, const gchar* name, const gchar* nick,
+                                   const gchar* blurb, const gchar* initial, GParamFlags flags) {
+    g_object_class_install_property(object_class, id,
+                                    g_param_spec_string(name, nick, blurb, initial, flags));
+  };
+  g_object_class_install_property(
+      object_class, PROP_EGRESS,
+      g_param_spec_enum("egress", "Egress", "Which egresses of the room the element starts itself",
+                        GST_TYPE_LIVEKIT_WS_SRC_EGRESS, DEFAULT_EGRESS, kReady));
+  text(PROP_LIVEKIT_URL, "livekit-url", "LiveKit URL",
+       "LiveKit's server, as in wss://HOST (empty = LIVEKIT_URL of the environment)", nullptr,
+       kReady);
+  text(PROP_API_KEY, "api-key", "API key",
+       "Key of LiveKit's API (empty = LIVEKIT_API_KEY of the environment)", nullptr, kReady);
+  text(PROP_API_SECRET, "api-secret", "API secret",
+       "Secret of that key (empty = LIVEKIT_API_SECRET of the environment)", nullptr, kSecret);
+  text(PROP_PUBLIC_URL, "public-url", "Public URL",
+       "How LiveKit's egress service reaches this element, as in wss://HOST:PORT; path and track "
+       "follow it (empty = this machine, where livekit-url is that)",
+       nullptr, kReady);
+  text(PROP_INCLUDE, "include", "Include",
+       "Identities whose audio is asked for, separated by commas, \\, for a comma (empty = all)",
+       nullptr, kPlaying);
+  text(PROP_EXCLUDE, "exclude", "Exclude",
+       "Identities whose audio is never asked for, separated by commas; wins over include", nullptr,
+       kPlaying);
+  g_object_class_install_property(
+      object_class, PROP_SOURCES,
+      g_param_spec_flags("sources", "Sources", "Which audio tracks are asked for",
+                         GST_TYPE_LIVEKIT_WS_SRC_SOURCES, ALL_SOURCES, kPlaying));
+  text(PROP_WEBHOOK_PATH, "webhook-path", "Webhook path",
+       "Where LiveKit's webhooks are taken, on the same port; all elements of a port may have the "
+       "same",
+       DEFAULT_WEBHOOK_PATH, kReady);
+  g_object_class_install_property(
+      object_class, PROP_POLL_INTERVAL,
+      g_param_spec_uint("poll-interval", "Poll interval",
+                        "LiveKit is asked so often who is there, in milliseconds; ten times less "
+                        "often while webhooks come (0 = rely on webhooks)",
+                        0, G_MAXUINT, DEFAULT_POLL_INTERVAL_MS, kReady));
+}
+
+}  // namespace
 
 void install_properties(GObjectClass* object_class) {
   constexpr auto kFlags =
@@ -255,8 +408,10 @@ void install_properties(GObjectClass* object_class) {
          "audio",
          100, 600000, DEFAULT_MAX_BACKLOG_MS);
   text(PROP_ROOM, "room", "Room",
-       "Name of the room in messages and stats, when the caller's address does not tell", nullptr,
-       kFlags);
+       "Name of the room in messages and stats, when the caller's address does not tell; the room "
+       "whose egresses are started",
+       nullptr, kFlags);
+  install_egress_properties(object_class);
   g_object_class_install_property(
       object_class, PROP_STATS,
       g_param_spec_boxed("stats", "Statistics", "Counters, and one entry a connection",

@@ -4,6 +4,7 @@
 
 #include <gst/gst.h>
 
+#include "egresscontroller.h"
 #include "listener.h"
 #include "room.h"
 
@@ -28,6 +29,16 @@ enum SourceProperty : guint {
   PROP_MAX_JITTER_MARGIN,
   PROP_MAX_BACKLOG,
   PROP_ROOM,
+  PROP_EGRESS,
+  PROP_LIVEKIT_URL,
+  PROP_API_KEY,
+  PROP_API_SECRET,
+  PROP_PUBLIC_URL,
+  PROP_INCLUDE,
+  PROP_EXCLUDE,
+  PROP_SOURCES,
+  PROP_WEBHOOK_PATH,
+  PROP_POLL_INTERVAL,
   PROP_STATS,  // the element answers this one itself
 };
 
@@ -36,8 +47,10 @@ struct Settings {
 
   ListenerConfig listener;
   RouteConfig route;
+  EgressSettings egress;
   RoomConfig room;  // its slice as it was set, 0 = automatic
 
+  EgressFilter egress_filter() const;
   // With the slice that 0 stands for.
   RoomConfig room_config() const;
 };

@@ -101,6 +101,7 @@ void Room::stop() {
   }
   for (Newcomer& newcomer : never_heard) {
     newcomer.connection->close(kCloseGoingAway, "shutting down");
+    observer_->on_session(newcomer.request.session, false);
   }
   if (clock_) clock_->remove(this);
   clock_.reset();
@@ -108,6 +109,27 @@ void Room::stop() {
   for (std::unique_ptr<Track>& track : std::exchange(tracks_, {})) {
     track->abandon(running_time);
     note_removed(*track);
+  }
+}
+
+void Room::rename(const std::string& identity, const std::string& name) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  renames_[identity] = name;
+  has_renames_ = true;
+}
+
+void Room::rename_tracks() {
+  if (!has_renames_) return;
+  std::map<std::string, std::string> renames;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    renames.swap(renames_);
+    has_renames_ = false;
+  }
+  for (const auto& track : tracks_) {
+    const auto found = renames.find(track->request().identity);
+    // Only those whose name is the server's to tell.
+    if (found != renames.end() && track->request().session != 0) track->rename(found->second);
   }
 }
 
@@ -143,6 +165,7 @@ Verdict Room::on_request(const TrackRequest& request) {
 }
 
 void Room::on_connected(const TrackRequest& request, std::unique_ptr<TrackConnection> connection) {
+  observer_->on_session(request.session, true);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (accepting_) {
@@ -153,6 +176,7 @@ void Room::on_connected(const TrackRequest& request, std::unique_ptr<TrackConnec
   }
   connection->close(kCloseGoingAway, "this room is closing");
   connection.reset();
+  observer_->on_session(request.session, false);
   if (listener_) listener_->connection_ended(this);
 }
 
@@ -202,6 +226,7 @@ void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
   SliceTime slice;
   if (eos_done_ || !begin_slice(tick, index, now, &slice)) return;
   admit_newcomers(slice);
+  rename_tracks();
   if (eos_requested_ && !closing_) close_for_eos(slice);
   step_tracks(slice);
   check_flow();
@@ -285,6 +310,7 @@ void Room::remove_track(std::unique_ptr<Track> track, GstClockTime running_time)
 
 void Room::note_removed(const Track& track) {
   ++counters_.removed;
+  observer_->on_session(track.request().session, false);
   GstStructure* caller = describe(track.request());
   gst_structure_set(caller, "pad", G_TYPE_STRING, track.pad().name().c_str(), "reason",
                     G_TYPE_STRING, track.end_reason(), nullptr);
@@ -303,6 +329,7 @@ void Room::close_for_eos(const SliceTime& slice) {
   }
   for (Newcomer& newcomer : late) {
     newcomer.connection->close(kCloseGoingAway, "this room is closing");
+    observer_->on_session(newcomer.request.session, false);
     if (listener_) listener_->connection_ended(this);
   }
   GST_INFO_OBJECT(element_, "EOS was asked for; %zu tracks end", tracks_.size());
@@ -312,7 +339,7 @@ void Room::close_for_eos(const SliceTime& slice) {
 
 // Nobody is there whose pad could carry the EOS: an empty track does.
 void Room::push_eos_without_tracks() {
-  const TrackRequest nobody;
+  const auto nobody = std::make_shared<const TrackRequest>();
   TrackPad pad(pad_context_, next_pad_++, nobody, "eos", is_room_clocked({}, config_.playout));
   pad.add();
   pad.push_eos();

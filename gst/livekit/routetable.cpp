@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "routetable.h"
 
+#include <glib.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -15,6 +17,16 @@ namespace {
 std::string next_track_name() {
   static std::atomic<uint64_t> last = 0;
   return "connection-" + std::to_string(++last);
+}
+
+// As DialIns writes them: a number, a dot, a digest. A token of the user's that happens to look
+// like one is not known to DialIns, and he is told that it is wrong.
+bool has_dial_in_token(std::string_view query) {
+  const std::string token = token_in_query(query);
+  const size_t dot = token.find_first_not_of("0123456789");
+  constexpr size_t kDigestLetters = 43;
+  return dot != token.npos && dot > 0 && token[dot] == '.' &&
+         token.size() == dot + 1 + kDigestLetters;
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -63,6 +75,7 @@ bool RouteTable::add(const RouteConfig& config, Route* route, std::string& error
   entry->max_connections = config.max_connections;
   entry->max_message_size = config.max_message_size;
   entry->idle_timeout_ms = config.idle_timeout_ms;
+  entry->dial_ins = config.dial_ins;
   entries_.push_back(std::move(entry));
   return true;
 }
@@ -132,16 +145,14 @@ Verdict RouteTable::judge(const Caller& caller, Admission& admission) {
   Verdict verdict = handshake_verdict(caller.handshake);
   if (verdict.http_status != 0) return verdict;
 
-  TrackAddress address{caller.path, caller.query, std::nullopt, caller.authorization};
-  if (caller.content_type) address.content_type = *caller.content_type;
-  verdict =
-      parse_track_address(address, entry->path, entry->token, next_track_name(), admission.request);
+  verdict = identify(caller, *entry, admission.request);
   if (verdict.http_status != 0) return verdict;
   {
     std::lock_guard lock(mutex_);
     Entry* live = find_locked(entry->id);
     if (!live) return {404, "no room is served under this path any more"};
     if (live->max_connections != 0 && live->open >= live->max_connections) {
+      if (live->dial_ins) live->dial_ins->release(admission.request.session);
       return {503, "the room has all the connections it takes (" +
                        std::to_string(live->max_connections) + "): try again later"};
     }
@@ -153,10 +164,31 @@ Verdict RouteTable::judge(const Caller& caller, Admission& admission) {
   verdict = route->on_request(admission.request);
   if (verdict.http_status != 0) {
     release(entry->id);
+    let_go(entry->id, admission.request.session);
     if (verdict.http_status < 400 || verdict.http_status > 599) verdict.http_status = 403;
     if (verdict.reason.empty() || !is_printable_utf8(verdict.reason)) verdict.reason = "refused";
   }
   return verdict;
+}
+
+Verdict RouteTable::identify(const Caller& caller, const Entry& entry, TrackRequest& request) {
+  TrackAddress address{caller.path, caller.query, std::nullopt, caller.authorization};
+  if (caller.content_type) address.content_type = *caller.content_type;
+  if (!entry.dial_ins || (entry.token.required() && !has_dial_in_token(caller.query))) {
+    return parse_track_address(address, entry.path, entry.token, next_track_name(), request);
+  }
+  Verdict verdict =
+      parse_track_address(address, entry.path, AccessToken(), next_track_name(), request);
+  if (verdict.http_status != 0) return verdict;
+  const int64_t now_ms = g_get_monotonic_time() / 1000;
+  return entry.dial_ins->admit(token_in_query(caller.query), request.track, now_ms, request);
+}
+
+void RouteTable::let_go(uint64_t id, uint64_t session) {
+  if (session == 0) return;
+  std::lock_guard lock(mutex_);
+  Entry* entry = find_locked(id);
+  if (entry && entry->dial_ins) entry->dial_ins->release(session);
 }
 
 Admission RouteTable::admit(const Caller& caller) {
@@ -186,6 +218,7 @@ bool RouteTable::connected(const Admission& admission,
 
 void RouteTable::abandon(const Admission& admission, const std::string& why) {
   release(admission.route_id);
+  let_go(admission.route_id, admission.request.session);
   report(admission.route_id, admission.request.remote, {400, why});
 }
 

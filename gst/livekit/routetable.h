@@ -71,10 +71,15 @@ class RouteTable {
     uint32_t max_connections = 0;
     size_t max_message_size = 0;
     uint32_t idle_timeout_ms = 0;
+    std::shared_ptr<DialIns> dial_ins;
     size_t open = 0;
   };
 
   Verdict judge(const Caller& caller, Admission& admission);
+  // Who the caller is, by the token of an egress or by his address.
+  static Verdict identify(const Caller& caller, const Entry& entry, TrackRequest& request);
+  // An egress' token may be used again.
+  void let_go(uint64_t id, uint64_t session);
   Entry* find_locked(uint64_t id);
   Route* find_route(uint64_t id);
   void release(uint64_t id);

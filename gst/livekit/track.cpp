@@ -45,7 +45,7 @@ Track::Track(const PadContext& context, guint index, TrackRequest request,
       room_(std::move(room)),
       connection_(std::move(connection)),
       media_(TrackMedia::create(request_->format, options)),
-      pad_(context, index, *request_, stream_id, is_room_clocked(request_->format, options)) {}
+      pad_(context, index, request_, stream_id, is_room_clocked(request_->format, options)) {}
 
 Track::~Track() = default;
 
@@ -156,6 +156,14 @@ bool Track::step(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
     reported_drops_ = drops;
   }
   return true;
+}
+
+void Track::rename(const std::string& name) {
+  if (request_->name == name) return;
+  auto renamed = std::make_shared<TrackRequest>(*request_);
+  renamed->name = name;
+  request_ = std::move(renamed);
+  pad_.rename(request_);
 }
 
 void Track::close(const char* reason, GstClockTime deadline) {

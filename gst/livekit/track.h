@@ -37,6 +37,8 @@ class Track final : private MessageHandler {
   // Reads what has arrived and hands on one slice. False when the track is over. A backlog is read
   // on until `deadline_us` only, so that it does not hold up the other tracks.
   bool step(const SliceTime& slice, gint64 now_us, gint64 deadline_us);
+  // Whose it is, is called so from now on: in tags, metas and messages.
+  void rename(const std::string& name);
   // Ends the track from our side; what it holds is played for `grace` at most.
   void close(const char* reason, GstClockTime deadline);
   // Ends on the spot, without EOS: the element is shutting down.
@@ -61,7 +63,7 @@ class Track final : private MessageHandler {
   void post(const char* event, GstClockTime running_time);
 
   GstElement* const element_;
-  const std::shared_ptr<const TrackRequest> request_;
+  std::shared_ptr<const TrackRequest> request_;  // snapshots share it: replaced, never changed
   const std::string stream_id_;
   const std::string room_;
   std::unique_ptr<TrackConnection> connection_;

@@ -129,6 +129,12 @@ std::optional<std::vector<std::string>> split_path(std::string_view path) {
   return parts;
 }
 
+std::string token_in_query(std::string_view text) {
+  Query query;
+  if (!parse_query(text, query)) return {};
+  return query.token.empty() ? query.access_token : query.token;
+}
+
 std::optional<size_t> match_route(const std::vector<std::string>& route,
                                   const std::vector<std::string>& path) {
   if (route.size() > path.size()) return std::nullopt;

@@ -34,6 +34,9 @@ std::optional<std::vector<std::string>> split_path(std::string_view path);
 std::optional<size_t> match_route(const std::vector<std::string>& route,
                                   const std::vector<std::string>& path);
 
+// The token in ?token= (or ?access_token=), decoded; "" = none.
+std::string token_in_query(std::string_view query);
+
 // What an upgrade request says of itself. `path` and `query` as on the wire, still escaped.
 struct TrackAddress {
   std::string_view path;

@@ -32,6 +32,7 @@ struct TrackRequest {
   std::string track;     // never "": made up when the address does not tell
   std::string remote;    // "127.0.0.1:41234", "" when the peer is already gone
   AudioFormat format;
+  uint64_t session = 0;  // of the egress that was asked for; 0 = it came by itself
 };
 
 // Answer to a request: 0 = welcome, else the HTTP status and what to tell the peer.

@@ -4,6 +4,7 @@
 #include <gst/audio/audio.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "gst/roomaudio/roomaudio.h"
 #include "livekitdebug.h"
@@ -53,10 +54,11 @@ GstCaps* caps_of(const AudioFormat& format) {
   return gst_audio_info_to_caps(&info);
 }
 
-TrackPad::TrackPad(const PadContext& context, guint index, const TrackRequest& request,
-                   const std::string& stream_id, bool room_clocked)
+TrackPad::TrackPad(const PadContext& context, guint index,
+                   std::shared_ptr<const TrackRequest> request, const std::string& stream_id,
+                   bool room_clocked)
     : element_(context.element),
-      request_(request),
+      request_(std::move(request)),
       name_("src_" + std::to_string(index)),
       flow_(std::make_shared<std::atomic<GstFlowReturn>>(GST_FLOW_OK)) {
   GstPadTemplate* pad_template =
@@ -84,16 +86,25 @@ void TrackPad::push_sticky_events(const PadContext& context, const std::string& 
     room_audio_event_set_room_clock(stream_start, context.clock_id.c_str(), context.slice);
   }
   gst_pad_push_event(pad_, stream_start);
-  GstCaps* caps = caps_of(request_.format);
+  GstCaps* caps = caps_of(request_->format);
   gst_pad_push_event(pad_, gst_event_new_caps(caps));
   gst_caps_unref(caps);
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_TIME);
   gst_pad_push_event(pad_, gst_event_new_segment(&segment));
-  GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_.name.c_str(), GST_TAG_ARTIST,
-                                      request_.identity.c_str(), nullptr);
+  push_tags();
+}
+
+void TrackPad::push_tags() {
+  GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_->name.c_str(), GST_TAG_ARTIST,
+                                      request_->identity.c_str(), nullptr);
   gst_tag_list_set_scope(tags, GST_TAG_SCOPE_STREAM);
   gst_pad_push_event(pad_, gst_event_new_tag(tags));
+}
+
+void TrackPad::rename(std::shared_ptr<const TrackRequest> request) {
+  request_ = std::move(request);
+  push_tags();
 }
 
 void TrackPad::add() {
@@ -115,8 +126,8 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
     GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
     discont_ = false;
   }
-  const RoomAudioTrack track = {request_.track.c_str(), request_.identity.c_str(),
-                                request_.name.c_str(), level_dbov, muted};
+  const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
+                                request_->name.c_str(), level_dbov, muted};
   room_audio_buffer_set_track(buffer, &track);
   const GstFlowReturn flow = gst_pad_push(pad_, buffer);
   if (flow != *flow_) {

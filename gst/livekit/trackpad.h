@@ -23,7 +23,7 @@ struct PadContext {
 
 class TrackPad {
  public:
-  TrackPad(const PadContext& context, guint index, const TrackRequest& request,
+  TrackPad(const PadContext& context, guint index, std::shared_ptr<const TrackRequest> request,
            const std::string& stream_id, bool room_clocked);
   ~TrackPad();
   TrackPad(const TrackPad&) = delete;
@@ -40,6 +40,8 @@ class TrackPad {
   void push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted);
   void push_gap_event(GstClockTime pts, GstClockTime duration);
   void push_eos();
+  // The same track with another name.
+  void rename(std::shared_ptr<const TrackRequest> request);
   void set_discont() { discont_ = true; }
 
   GstFlowReturn flow() const { return *flow_; }
@@ -48,6 +50,7 @@ class TrackPad {
   const std::string& name() const { return name_; }
 
  private:
+  void push_tags();
   void push_sticky_events(const PadContext& context, const std::string& stream_id,
                           bool room_clocked);
   void push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, double level_dbov,
@@ -55,7 +58,7 @@ class TrackPad {
 
   GstElement* const element_;
   GstPad* pad_ = nullptr;  // a reference of our own
-  const TrackRequest& request_;
+  std::shared_ptr<const TrackRequest> request_;
   std::string name_;
   bool added_ = false;
   bool discont_ = true;

@@ -177,6 +177,8 @@ class FakeListener final : public Listener {
     const std::lock_guard lock(network.mutex_);
     ++network.ended_;
   }
+  void add_hook(const HookConfig&, HookSink*) override {}
+  void remove_hook(HookSink*) override {}
 };
 
 TrackRequest caller(const std::string& identity, const std::string& track, AudioFormat format) {

@@ -78,6 +78,9 @@ class World {
       case 11:
         faults_ = pick(40);
         break;
+      case 12:
+        cut_connections();
+        break;
       default:
         break;
     }
@@ -244,6 +247,13 @@ class World {
     }
   }
 
+  // Something between the two breaks connections, and egress does not notice.
+  void cut_connections() {
+    for (auto& [id, egress] : egresses_) {
+      if (egress.status == EgressStatus::kActive && pick(2)) hang_up(egress);
+    }
+  }
+
   // The process is killed and started anew: connections break, what was under way is lost.
   void restart() {
     ++run_;
@@ -353,7 +363,11 @@ class World {
     if (excluded(identity) || identity == "agent") violation = "asked for " + identity;
     if (action.identity != identity) violation = "asked for a track under another name";
     for (const auto& [id, egress] : egresses_) {
-      // Of which this run knows nothing, or of which it cannot know: those are settled later.
+      if (egress.track == action.track && egress.run != run_ &&
+          egress.status < EgressStatus::kEnding) {
+        violation = "asked for " + action.track + ", which a former run left";
+      }
+      // One that has not connected may be unknown, because an answer was lost: settled later.
       if (egress.track == action.track && egress.run == run_ && egress.connected &&
           egress.status < EgressStatus::kEnding && !revoked_.contains(egress.session)) {
         violation = "asked for " + action.track + ", which runs";
