@@ -38,7 +38,8 @@ std::optional<std::string> checked_public_url(std::string url, std::string& erro
   const std::string scheme = uri ? g_uri_get_scheme(uri.get()) : "";
   const char* host = uri ? g_uri_get_host(uri.get()) : nullptr;
   if ((scheme != "ws" && scheme != "wss") || !host || !*host || g_uri_get_userinfo(uri.get()) ||
-      g_uri_get_query(uri.get()) || g_uri_get_fragment(uri.get())) {
+      g_uri_get_query(uri.get()) || g_uri_get_fragment(uri.get()) ||
+      url.find_first_of(" \t\r\n") != url.npos) {
     error =
         "public-url is how LiveKit's egress service reaches this element: give it as "
         "wss://HOST:PORT or ws://HOST:PORT, without user and query.";

@@ -57,7 +57,8 @@ std::optional<std::string> api_base_url(std::string_view livekit_url, std::strin
   const char* host = uri ? g_uri_get_host(uri.get()) : nullptr;
   const bool plain = scheme == "ws" || scheme == "http";
   const bool tls = scheme == "wss" || scheme == "https";
-  if ((!plain && !tls) || !host || !*host) {
+  const bool blank = given.find_first_of(" \t\r\n") != given.npos;
+  if ((!plain && !tls) || !host || !*host || blank) {
     error = "livekit-url is not an address of a LiveKit server: give it as wss://HOST, " +
             std::string("as in LIVEKIT_URL.");
     return std::nullopt;
@@ -77,16 +78,22 @@ std::optional<std::string> api_base_url(std::string_view livekit_url, std::strin
 }
 
 std::string without_secrets(std::string text, const std::string& secret) {
-  constexpr std::string_view kToken = "token=";
-  for (size_t at = text.find(kToken); at != text.npos; at = text.find(kToken, at)) {
-    at += kToken.size();
+  const auto blank_from = [&text](size_t at) {
     size_t end = at;
     while (end < text.size() && (g_ascii_isalnum(text[end]) || text[end] == '.' ||
                                  text[end] == '-' || text[end] == '_' || text[end] == '%')) {
       ++end;
     }
     text.replace(at, end - at, "...");
+  };
+  constexpr std::string_view kToken = "token=";
+  for (size_t at = text.find(kToken); at != text.npos; at = text.find(kToken, at)) {
+    at += kToken.size();
+    blank_from(at);
   }
+  // The beginning of every JSON Web Token: base64 of {" .
+  constexpr std::string_view kJwt = "eyJ";
+  for (size_t at = text.find(kJwt); at != text.npos; at = text.find(kJwt, at)) blank_from(at);
   if (secret.empty()) return text;
   for (size_t at = text.find(secret); at != text.npos; at = text.find(secret, at + 3)) {
     text.replace(at, secret.size(), "...");
@@ -95,7 +102,11 @@ std::string without_secrets(std::string text, const std::string& secret) {
 }
 
 TwirpAnswer judge_answer(unsigned http_status, std::string_view phrase, std::string_view location,
-                         std::string body) {
+                         std::string body, const std::string& secret) {
+  // Blanked before it is cut: half a token would not be known as one.
+  const auto readable = [&secret](std::string_view words) {
+    return printable_name(without_secrets(std::string(words), secret));
+  };
   const JsonText json(body);
   if (http_status == 200) {
     if (!json.object()) {
@@ -111,18 +122,17 @@ TwirpAnswer judge_answer(unsigned http_status, std::string_view phrase, std::str
   const std::string status = "HTTP " + std::to_string(http_status);
   if (http_status >= 300 && http_status < 400) {
     return failed(CallFailure::Kind::kRefused,
-                  status + ": it wants to redirect to " + printable_name(location) +
+                  status + ": it wants to redirect to " + readable(location) +
                       "; give the final address as livekit-url",
                   true);
   }
   const std::string code = json_text(json.object(), "code");
-  std::string words = printable_name(json_text(json.object(), "msg"));
+  std::string words = readable(json_text(json.object(), "msg"));
   // Some refusals are plain text; pages of a proxy are no words of the server.
-  if (words.empty() && !json.object() && !body.starts_with("<")) words = printable_name(body);
+  if (words.empty() && !json.object() && !body.starts_with("<")) words = readable(body);
   while (words.ends_with(' ')) words.pop_back();
-  if (words.empty()) words = printable_name(phrase);
-  std::string text =
-      words + " (" + status + (code.empty() ? "" : ", " + printable_name(code)) + ")";
+  if (words.empty()) words = readable(phrase);
+  std::string text = words + " (" + status + (code.empty() ? "" : ", " + readable(code)) + ")";
   // Twirp says not_found where there is something to find; anything else has no such API.
   const bool no_api = http_status == 404 && code != "not_found";
   const CallFailure::Kind kind = no_api ? CallFailure::Kind::kRefused : kind_of(http_status);
@@ -259,8 +269,9 @@ void TwirpClient::on_read(GObject* stream, GAsyncResult* result, gpointer data) 
   const char* phrase = soup_message_get_reason_phrase(message);
   const char* location =
       soup_message_headers_get_one(soup_message_get_response_headers(message), "Location");
-  TwirpAnswer answer = judge_answer(soup_message_get_status(message), phrase ? phrase : "",
-                                    location ? location : "", std::move(call->body));
+  TwirpAnswer answer =
+      judge_answer(soup_message_get_status(message), phrase ? phrase : "", location ? location : "",
+                   std::move(call->body), call->client ? call->client->credentials_.secret : "");
   finish(std::move(call), std::move(answer));
 }
 

@@ -30,12 +30,12 @@ struct TwirpAnswer {
 // "wss://host/x/" as "https://host/x"; nullopt with `error` saying what is wrong with it.
 std::optional<std::string> api_base_url(std::string_view livekit_url, std::string& error);
 
-// Tokens in URLs that a server quotes are blanked, and so is the secret.
+// Servers quote what they were given: tokens, bare or in a URL, are blanked, and so is the secret.
 std::string without_secrets(std::string text, const std::string& secret);
 
-// What an HTTP answer means. Pure.
+// What an HTTP answer means, told without `secret`. Pure.
 TwirpAnswer judge_answer(unsigned http_status, std::string_view phrase, std::string_view location,
-                         std::string body);
+                         std::string body, const std::string& secret);
 
 class TwirpClient {
  public:

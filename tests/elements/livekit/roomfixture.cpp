@@ -161,8 +161,18 @@ GstBusSyncReply RoomElement::on_message(GstBus*, GstMessage* message, gpointer d
       gst_structure_has_name(structure, "livekit-track")) {
     self->messages_.push_back(std::string(gst_structure_get_string(structure, "event")) + " " +
                               gst_structure_get_string(structure, "identity"));
+  } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ELEMENT &&
+             gst_structure_has_name(structure, "livekit-egress")) {
+    self->messages_.push_back(std::string("egress ") +
+                              gst_structure_get_string(structure, "event") + " " +
+                              gst_structure_get_string(structure, "identity"));
   } else {
     self->messages_.push_back(GST_MESSAGE_TYPE_NAME(message));
+  }
+  if (structure) {
+    gchar* text = gst_structure_to_string(structure);
+    self->all_messages_ += std::string(text) + "\n";
+    g_free(text);
   }
   if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
     gst_message_parse_warning(message, &error, nullptr);
@@ -184,6 +194,11 @@ std::string RoomElement::last_warning() {
 std::string RoomElement::last_error() {
   const std::lock_guard lock(mutex_);
   return last_error_;
+}
+
+std::string RoomElement::all_messages() {
+  const std::lock_guard lock(mutex_);
+  return all_messages_;
 }
 
 bool RoomElement::has_message(const std::string& text) {

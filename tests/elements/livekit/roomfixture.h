@@ -65,6 +65,8 @@ class RoomElement {
   PadSeen seen(const std::string& pad);
   size_t pads();
   // Has it been posted? "livekit-track" is called "event identity", others by their type's name.
+  // Everything that all messages say.
+  std::string all_messages();
   bool has_message(const std::string& text);
   std::string last_warning();
   std::string last_error();
@@ -85,6 +87,7 @@ class RoomElement {
   std::vector<GstPad*> sinks_;
   std::vector<std::string> messages_;
   std::string last_warning_, last_error_;
+  std::string all_messages_;  // as text
   std::atomic<GstFlowReturn> answer_{GST_FLOW_OK};
   bool link_ = true;
 };

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// livekitwssrc that starts its egresses itself: a made-up LiveKit API, the real listener. Pads are
+// driven by a test clock; the API's thread is waited for.
+#include <algorithm>
+#include <functional>
+
+#include "gst/livekit/jwt.h"
+#include "gst/livekit/livekitapi.h"
+#include "loopbackcaller.h"
+#include "roomfixture.h"
+#include "tests/unit/livekit/fakeapi.h"
+
+// As in loopback_test.cpp: GstTestClock keeps entries that no suppression can name.
+extern "C" int __lsan_is_turned_off();
+extern "C" int __lsan_is_turned_off() {
+  return 1;
+}
+
+namespace livekit::fake {
+namespace {
+
+constexpr const char* kKey = "APIkey";
+constexpr const char* kSecret = "the-api-secret";
+
+std::string participant(const std::string& identity, const std::string& name,
+                        const std::string& tracks, const std::string& more = "") {
+  std::string list;
+  for (size_t i = 0; i < tracks.size(); ++i) {
+    list += std::string(i ? "," : "") + R"({"sid":"TR_)" + tracks[i] +
+            R"(","type":"AUDIO","source":"MICROPHONE"})";
+  }
+  return R"({"sid":"PA_)" + identity + R"(","identity":")" + identity + R"(","name":")" + name +
+         R"(","kind":"STANDARD","tracks":[)" + list + "]" + more + "}";
+}
+
+// A field of a request's JSON body.
+std::string field(const std::string& body, const std::string& name) {
+  const std::string start = "\"" + name + "\":\"";
+  const size_t at = body.find(start);
+  if (at == body.npos) return "";
+  const size_t from = at + start.size();
+  return body.substr(from, body.find('"', from) - from);
+}
+
+class EgressTest : public RoomTest {
+ protected:
+  void SetUp() override {
+    RoomTest::SetUp();
+    for (const char* name : {"LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"}) {
+      g_unsetenv(name);
+    }
+    people("");
+    api_.answer("livekit.Egress/ListEgress", 200, "{\"items\":[]}");
+    api_.answer_with("livekit.Egress/StartTrackEgress", [](const std::string& body) {
+      const std::string track = field(body, "track_id");
+      return FakeApi::Answer(200, R"({"egress_id":"EG_)" + track + R"(","room_name":"standup",)" +
+                                      R"("status":"EGRESS_STARTING","track":{"track_id":")" +
+                                      track + R"(","websocket_url":""}})");
+    });
+    api_.answer("livekit.Egress/StopEgress", 200,
+                "{\"egress_id\":\"EG\",\"status\":\"EGRESS_ENDING\"}");
+    room_->set("address", "127.0.0.1", "port", 0u, "room", "standup", "livekit-url",
+               api_.url().c_str(), "api-key", kKey, "api-secret", kSecret, "poll-interval", 50u);
+    gst_util_set_object_arg(G_OBJECT(room_->element()), "egress", "track");
+  }
+
+  void people(const std::string& list) {
+    api_.answer("livekit.RoomService/ListParticipants", 200, "{\"participants\":[" + list + "]}");
+  }
+  guint port() {
+    guint port = 0;
+    g_object_get(room_->element(), "port", &port, nullptr);
+    return port;
+  }
+  void tick_until(const std::function<bool()>& holds) {
+    for (int i = 0; i < 20'000 && !holds(); ++i) {
+      tick();
+      g_usleep(500);
+    }
+    EXPECT_TRUE(holds());
+  }
+  size_t calls(const std::string& method) { return api_.requests("livekit." + method).size(); }
+  // Path and query that the n-th egress was told to dial.
+  std::string dial_address(size_t n = 0) {
+    const std::string url =
+        field(api_.requests("livekit.Egress/StartTrackEgress").at(n).body, "websocket_url");
+    const std::string base = "ws://127.0.0.1:" + std::to_string(port());
+    EXPECT_TRUE(url.starts_with(base)) << url;
+    return url.substr(base.size());
+  }
+  // As LiveKit posts it. The answer's status.
+  unsigned hook(const std::string& body, const std::string& secret = kSecret) {
+    return post(body, authorization(body, secret));
+  }
+  std::string authorization(const std::string& body, const std::string& secret = kSecret) {
+    const std::string digest = sha256(body);
+    gchar* base64 = g_base64_encode(reinterpret_cast<const guchar*>(digest.data()), digest.size());
+    const gint64 now_s = g_get_real_time() / G_USEC_PER_SEC;
+    // A number in it, so that no two are the same.
+    const std::string token =
+        sign_jwt("{\"iss\":\"" + std::string(kKey) + "\",\"n\":" + std::to_string(++hooks_) +
+                     ",\"nbf\":" + std::to_string(now_s) +
+                     ",\"exp\":" + std::to_string(now_s + 300) + ",\"sha256\":\"" + base64 + "\"}",
+                 secret);
+    g_free(base64);
+    return token;
+  }
+  unsigned post(const std::string& body, const std::string& authorization) {
+    SoupSession* session = soup_session_new();
+    const std::string url = "http://127.0.0.1:" + std::to_string(port()) + "/livekit/webhook";
+    SoupMessage* message = soup_message_new("POST", url.c_str());
+    soup_message_headers_replace(soup_message_get_request_headers(message), "Authorization",
+                                 authorization.c_str());
+    GBytes* bytes = g_bytes_new(body.data(), body.size());
+    soup_message_set_request_body_from_bytes(message, "application/webhook+json", bytes);
+    g_bytes_unref(bytes);
+    GBytes* answer = soup_session_send_and_read(session, message, nullptr, nullptr);
+    if (answer) g_bytes_unref(answer);
+    const unsigned status = soup_message_get_status(message);
+    g_object_unref(message);
+    g_object_unref(session);
+    return status;
+  }
+  static std::string published(const std::string& identity, const std::string& track) {
+    return R"({"event":"track_published","room":{"sid":"RM_1","name":"standup"},"participant":{)"
+           R"("sid":"PA_)" +
+           identity + R"(","identity":")" + identity + R"("},"track":{"sid":")" + track +
+           R"(","source":"MICROPHONE"}})";
+  }
+  static std::string joined(const std::string& identity) {
+    return R"({"event":"participant_joined","room":{"name":"standup"},"participant":)" +
+           participant(identity, identity, "") + "}";
+  }
+
+  FakeApi api_;
+  int hooks_ = 0;
+};
+
+TEST_F(EgressTest, ARoomsNameIsAllItTakes) {
+  people(participant("alice", "Alice \\\"A\\\" Doe\\n", "1"));
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  {
+    Caller stranger(port(), "/alice/TR_1");
+    EXPECT_EQ(stranger.status(), 401);
+  }
+  Caller egress(port(), dial_address());
+  EXPECT_EQ(egress.status(), 101);
+  {
+    Caller again(port(), dial_address());
+    EXPECT_EQ(again.status(), 409) << "one connection at a time";
+  }
+  egress.send_audio(480, 1000);
+  tick_until([this] { return room_->pads() == 1 && room_->seen("src_0").buffers.size() > 2; });
+  const PadSeen pad = room_->seen("src_0");
+  EXPECT_EQ(pad.stream_id, "TR_1");
+  EXPECT_EQ(pad.title, "Alice \"A\" Doe ") << "the API's word; it can be shown";
+  EXPECT_EQ(pad.buffers.back().identity, "alice");
+  EXPECT_TRUE(room_->has_message("egress requested alice"));
+  EXPECT_TRUE(room_->has_message("egress started alice"));
+  EXPECT_TRUE(room_->has_message("egress connected alice"));
+  for (int i = 0; i < 20; ++i) tick();
+  EXPECT_EQ(calls("Egress/StartTrackEgress"), 1u);
+  room_->stop();
+  ASSERT_EQ(calls("Egress/StopEgress"), 1u);
+  EXPECT_EQ(field(api_.requests("livekit.Egress/StopEgress")[0].body, "egress_id"), "EG_TR_1");
+}
+
+TEST_F(EgressTest, NoTextHasATokenOrTheSecret) {
+  people(participant("alice", "Alice", "1"));
+  // A server that quotes all it was given.
+  api_.answer_with("livekit.Egress/StartTrackEgress", [](const std::string& body) {
+    return FakeApi::Answer(400, R"({"code":"invalid_argument","msg":"bad url )" +
+                                    field(body, "websocket_url") + " secret " + kSecret + "\"}");
+  });
+  room_->play();
+  tick_until([this] { return room_->has_message("egress failed alice"); });
+  const std::string address = dial_address();
+  const std::string token = address.substr(address.find("token=") + 6);
+  EXPECT_GT(token.size(), 40u);
+  GstStructure* stats = room_->stats();
+  gchar* text = gst_structure_to_string(stats);
+  gst_structure_free(stats);
+  const std::string all = room_->all_messages() + room_->last_warning() + text;
+  g_free(text);
+  EXPECT_NE(all.find("bad url ws://127.0.0.1"), std::string::npos) << all;
+  EXPECT_EQ(all.find(token), std::string::npos);
+  EXPECT_EQ(all.find(kSecret), std::string::npos);
+}
+
+TEST_F(EgressTest, AWrongKeyIsAnErrorBeforePlayingInTheServersWords) {
+  for (const char* method : {"livekit.Egress/ListEgress", "livekit.RoomService/ListParticipants"}) {
+    api_.answer(method, 401, "invalid API key: APIkey\n");
+  }
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_EQ(room_->last_error(), "LiveKit's API says: invalid API key: APIkey (HTTP 401).");
+  room_->stop();
+  people("");
+  api_.answer("livekit.Egress/ListEgress", 200, "{}");  // the key is right now
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
+}
+
+TEST_F(EgressTest, AMissingGrantIsAnErrorToo) {
+  api_.answer("livekit.RoomService/ListParticipants", 403,
+              R"({"code":"permission_denied","msg":"permissions denied"})");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_NE(room_->last_error().find("permissions denied"), std::string::npos);
+}
+
+TEST_F(EgressTest, WhatIsMissingIsNamed) {
+  room_->set("room", nullptr, "api-secret", nullptr);
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_EQ(room_->last_error(),
+            "To start egresses, set: room, api-secret (or LIVEKIT_API_SECRET).");
+  room_->stop();
+  room_->set("room", "standup", "api-secret", "x", "livekit-url", "wss://far.example");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_NE(room_->last_error().find("public-url"), std::string::npos);
+  EXPECT_TRUE(api_.requests().empty());
+}
+
+TEST_F(EgressTest, TheEnvironmentIsTheDefault) {
+  g_setenv("LIVEKIT_URL", api_.url().c_str(), TRUE);
+  g_setenv("LIVEKIT_API_KEY", kKey, TRUE);
+  g_setenv("LIVEKIT_API_SECRET", kSecret, TRUE);
+  room_->set("livekit-url", nullptr, "api-key", nullptr, "api-secret", nullptr);
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
+  EXPECT_GE(calls("Egress/ListEgress"), 1u);
+}
+
+TEST_F(EgressTest, WithoutEgressNobodyIsAsked) {
+  gst_util_set_object_arg(G_OBJECT(room_->element()), "egress", "none");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
+  Caller caller(port(), "/alice/TR_1");
+  EXPECT_EQ(caller.status(), 101) << "everybody may call, as ever";
+  EXPECT_EQ(hook("{}"), 426u) << "no webhooks either";
+  tick(10);
+  EXPECT_TRUE(api_.requests().empty());
+}
+
+TEST_F(EgressTest, AServerThatHangsIsTriedAgain) {
+  api_.hang("livekit.Egress/ListEgress");
+  api_.hang("livekit.RoomService/ListParticipants");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS) << "after a few seconds";
+  EXPECT_NE(room_->last_warning().find("no answer within"), std::string::npos);
+  people(participant("alice", "Alice", "1"));
+  api_.answer("livekit.Egress/ListEgress", 200, "{}");
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  EXPECT_TRUE(room_->has_message("egress reachable "));
+}
+
+TEST_F(EgressTest, AWebhookStartsAnEgressWithoutAPoll) {
+  room_->set("poll-interval", 0u);
+  room_->play();
+  const size_t polls = calls("RoomService/ListParticipants");
+  EXPECT_EQ(hook(joined("alice")), 200u);
+  EXPECT_EQ(hook(published("alice", "TR_9")), 200u);
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  EXPECT_EQ(calls("RoomService/ListParticipants"), polls);
+  EXPECT_EQ(hook(published("bob", "TR_10")), 200u) << "somebody unknown";
+  people(participant("bob", "Bob", ""));
+  tick_until([&] { return calls("RoomService/ListParticipants") > polls; });
+}
+
+TEST_F(EgressTest, BadWebhooks) {
+  room_->play();
+  const std::string body = joined("alice");
+  EXPECT_EQ(hook(body, "guess"), 401u) << "forged";
+  EXPECT_EQ(post(body, ""), 401u);
+  EXPECT_EQ(post(body + " ", authorization(body)), 401u) << "another body";
+  const std::string once = authorization(body);
+  EXPECT_EQ(post(body, once), 200u);
+  EXPECT_EQ(post(body, once), 401u) << "replayed";
+  EXPECT_EQ(hook("rubbish"), 400u);
+  EXPECT_EQ(hook(R"({"event":"room_started","room":{"name":"another"}})"), 200u);
+  const std::string large(2 << 20, ' ');
+  EXPECT_EQ(post(large, authorization(large)), 413u);
+  EXPECT_EQ(hook(body), 200u) << "still well";
+}
+
+TEST_F(EgressTest, TwoRoomsOfOnePortShareTheHook) {
+  room_->set("port", 0u, "path", "/a", "poll-interval", 0u);
+  room_->play();
+  RoomElement other(clock_);
+  other.set("address", "127.0.0.1", "port", 0u);
+  // The first one's port is its own: both on a port that is known before.
+  const guint shared = port();
+  room_->stop();
+  for (RoomElement* element : {room_.get(), &other}) {
+    element->set("port", shared, "livekit-url", api_.url().c_str(), "api-key", kKey, "api-secret",
+                 kSecret, "poll-interval", 0u);
+    gst_util_set_object_arg(G_OBJECT(element->element()), "egress", "track");
+  }
+  other.set("path", "/b", "room", "retro");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS) << room_->last_error();
+  EXPECT_EQ(other.play(), GST_STATE_CHANGE_SUCCESS) << other.last_error();
+  EXPECT_EQ(hook(joined("alice")), 200u);
+  EXPECT_EQ(hook(published("alice", "TR_1")), 200u);
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  EXPECT_TRUE(dial_address().starts_with("/a/TR_1?"));
+  EXPECT_EQ(field(api_.requests("livekit.Egress/StartTrackEgress")[0].body, "room_name"),
+            "standup");
+  other.stop();
+}
+
+TEST_F(EgressTest, TheExcludedAndMachinesAreNeverAskedFor) {
+  room_->set("exclude", " mallory , a\\,b");
+  people(participant("mallory", "M", "1") + "," + participant("a,b", "C", "2") + "," +
+         participant("agent", "A", "3", R"(,"permission":{"agent":true})") + "," +
+         participant("alice", "Alice", "4"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  const size_t polls = calls("RoomService/ListParticipants");
+  tick_until([&] { return calls("RoomService/ListParticipants") > polls + 5; });
+  ASSERT_EQ(calls("Egress/StartTrackEgress"), 1u);
+  EXPECT_EQ(field(api_.requests("livekit.Egress/StartTrackEgress")[0].body, "track_id"), "TR_4");
+  room_->set("exclude", "alice,mallory,agent,a\\,b");
+  tick_until([this] { return calls("Egress/StopEgress") == 1; });
+}
+
+TEST_F(EgressTest, ANewNameReachesThePad) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  Caller egress(port(), dial_address());
+  tick_until([this] { return room_->pads() == 1; });
+  people(participant("alice", "Dr. Alice", "1"));
+  tick_until([this] { return room_->seen("src_0").title == "Dr. Alice"; });
+  tick(2);
+  EXPECT_EQ(room_->seen("src_0").buffers.back().name, "Dr. Alice");
+}
+
+TEST_F(EgressTest, LeftoversAreStoppedFirst) {
+  people(participant("alice", "Alice", "1"));
+  guint known_port = 0;
+  {
+    room_->play();
+    known_port = port();
+    tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+    room_->stop();
+  }
+  const size_t stops = calls("Egress/StopEgress");
+  api_.answer(
+      "livekit.Egress/ListEgress", 200,
+      R"({"items":[{"egress_id":"EG_old","status":"EGRESS_ACTIVE","track":{"track_id":"TR_1",)"
+      R"("websocket_url":"ws://127.0.0.1:)" +
+          std::to_string(known_port) + R"(/TR_1?{token}"}}]})");
+  room_->set("port", known_port);
+  ASSERT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS) << room_->last_error();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 2; });
+  ASSERT_GT(calls("Egress/StopEgress"), stops);
+  const FakeApi::Request stop = api_.requests("livekit.Egress/StopEgress")[stops];
+  EXPECT_EQ(field(stop.body, "egress_id"), "EG_old");
+  EXPECT_LT(stop.at_us, api_.requests("livekit.Egress/StartTrackEgress")[1].at_us);
+}
+
+TEST_F(EgressTest, EosWaitsForTheLastWords) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  Caller egress(port(), dial_address());
+  tick_until([this] { return room_->pads() == 1; });
+  gst_element_send_event(room_->element(), gst_event_new_eos());
+  tick_until([this] { return calls("Egress/StopEgress") == 1; });
+  egress.send_audio(480, 1234);
+  tick_until([this] {
+    const PadSeen pad = room_->seen("src_0");
+    return std::any_of(pad.buffers.begin(), pad.buffers.end(),
+                       [](const BufferSeen& buffer) { return buffer.first_sample == 1234; });
+  });
+  EXPECT_FALSE(room_->seen("src_0").eos);
+  egress.send_close();
+  egress.hang_up();
+  tick_until([this] { return room_->seen("src_0").eos; });
+}
+
+TEST_F(EgressTest, WhatCannotBeStoppedIsNamed) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return room_->has_message("egress started alice"); });
+  api_.hang("livekit.Egress/StopEgress");
+  const gint64 before_us = g_get_monotonic_time();
+  room_->stop();
+  EXPECT_LT(g_get_monotonic_time() - before_us, 2'600'000) << "two seconds at most";
+  EXPECT_NE(room_->last_warning().find("alice (TR_1, EG_TR_1)"), std::string::npos)
+      << room_->last_warning();
+}
+
+}  // namespace
+}  // namespace livekit::fake
