@@ -177,6 +177,11 @@ void TwirpClient::call(const std::string& method, const std::string& body,
   call->message.reset(soup_message_new(SOUP_METHOD_POST, url.c_str()));
   SoupMessage* const message = call->message.get();
   soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);
+  // libsoup gives a POST a connection of its own, unless it may be sent again where an idle
+  // connection turns out to be dead. What starts something may not.
+  if (method.find("/Start") == method.npos) {
+    soup_message_add_flags(message, SOUP_MESSAGE_IDEMPOTENT);
+  }
   SoupMessageHeaders* headers = soup_message_get_request_headers(message);
   const int64_t now_s = g_get_real_time() / G_USEC_PER_SEC;
   const std::string authorization =

@@ -23,6 +23,7 @@ class FakeApi {
     std::string authorization;
     std::string content_type;
     gint64 at_us = 0;
+    guint caller_port = 0;  // one connection, one port
   };
   using Answer = std::pair<unsigned, std::string>;  // status and body
 
@@ -110,6 +111,8 @@ class FakeApi {
     SoupMessageBody* body = soup_server_message_get_request_body(message);
     Request request;
     request.at_us = g_get_monotonic_time();
+    GSocketAddress* caller = soup_server_message_get_remote_address(message);
+    request.caller_port = g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(caller));
     request.method = std::string(path).substr(std::string(path).starts_with("/twirp/") ? 7 : 0);
     if (body->data) request.body.assign(body->data, static_cast<size_t>(body->length));
     request.authorization = header(message, "Authorization");
