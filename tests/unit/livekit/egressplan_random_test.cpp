@@ -25,7 +25,11 @@ using Kind = PlanAction::Kind;
 using Failure = CallFailure::Kind;
 
 constexpr const char* kBase = "ws://here:9000";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kOrders = 5'000;  // each takes ten times as long
+#else
 constexpr int kOrders = 100'000;
+#endif
 constexpr int kEventsInOrder = 40;
 constexpr int64_t kSettleMs = 150'000;
 

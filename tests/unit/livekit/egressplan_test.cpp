@@ -128,6 +128,37 @@ TEST_F(PlanTest, ExcludedWhileRunningIsStopped) {
   EXPECT_EQ(count(Kind::kStart), 0u);
 }
 
+TEST_F(PlanTest, ExcludedAndIncludedAgainIsNotHeardTwice) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  EgressFilter filter;
+  filter.exclude = {"alice"};
+  plan->set_filter(filter, now);
+  next(Kind::kStop);
+  plan->on_stop_answer("EG_1", now);
+  plan->set_filter({}, now);
+  pass(2000);
+  EXPECT_EQ(count(Kind::kStart), 0u) << "the first one's last seconds still come";
+  plan->on_connection_ended(session, now);
+  pass(500);
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+}
+
+TEST_F(PlanTest, AStoppedOneThatNeverHangsUpIsNotWaitedForForever) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  run("TR_1", "EG_1");
+  plan->shut_down(now);
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  EXPECT_TRUE(plan->finished());
+  EXPECT_FALSE(plan->quiet());
+  pass(6000);
+  EXPECT_TRUE(plan->quiet());
+}
+
 TEST_F(PlanTest, OnlyTheSourcesAskedFor) {
   EgressFilter filter;
   filter.sources = static_cast<unsigned>(TrackSource::kScreenShareAudio);
