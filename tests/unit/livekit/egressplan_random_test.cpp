@@ -216,7 +216,7 @@ class World {
     if (!people_.contains(identity) || people_[identity].tracks.empty()) return;
     remove_track(identity, *people_[identity].tracks.begin());
   }
-  void remove_track(const std::string& identity, const std::string& track) {
+  void remove_track(std::string identity, std::string track) {
     people_[identity].tracks.erase(track);
     const Participant who = describe(identity, false);
     hook("track_unpublished", &who, track, nullptr);
