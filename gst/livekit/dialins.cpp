@@ -50,8 +50,14 @@ void DialIns::revoke(uint64_t session) {
   entries_.erase(session);
 }
 
-void DialIns::rename(const std::string& identity, const std::string& name) {
+void DialIns::describe(const std::string& identity, const std::string& name,
+                       const std::string& metadata) {
   const std::lock_guard lock(mutex_);
+  if (metadata.empty()) {
+    metadata_.erase(identity);
+  } else {
+    metadata_[identity] = metadata;
+  }
   for (auto& [session, entry] : entries_) {
     if (entry.identity == identity) entry.name = name;
   }
@@ -79,6 +85,8 @@ Verdict DialIns::admit(std::string_view token, std::string_view track, int64_t n
   request.identity = printable_name(entry.identity);
   request.name = printable_name(entry.name);
   if (request.name.empty()) request.name = request.identity;
+  const auto metadata = metadata_.find(entry.identity);
+  request.metadata = metadata == metadata_.end() ? "" : metadata->second;
   return {};
 }
 

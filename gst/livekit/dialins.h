@@ -21,7 +21,8 @@ class DialIns {
   std::string issue(uint64_t session, const std::string& track, const std::string& identity,
                     const std::string& name, int64_t expires_ms);
   void revoke(uint64_t session);
-  void rename(const std::string& identity, const std::string& name);
+  // What is told of somebody, for all tokens from now on.
+  void describe(const std::string& identity, const std::string& name, const std::string& metadata);
 
   // Lets in who has the token of `track`, and says who that is. On welcome (http_status 0) the
   // token is in use until release().
@@ -41,8 +42,9 @@ class DialIns {
   std::string mac(uint64_t session, const Entry& entry) const;
 
   const std::string room_;
-  const std::string key_;  // random, of this object alone
-  std::mutex mutex_;       // guards what follows
+  const std::string key_;                        // random, of this object alone
+  std::mutex mutex_;                             // guards what follows
+  std::map<std::string, std::string> metadata_;  // by identity, where there is some
   std::map<uint64_t, Entry> entries_;
 };
 

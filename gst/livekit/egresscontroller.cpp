@@ -252,11 +252,11 @@ void EgressController::act_on(const PlanAction& action) {
       dial_ins_->revoke(action.session);
       break;
     case PlanAction::Kind::kRename:
-      dial_ins_->rename(action.identity, action.name);
+      dial_ins_->describe(action.identity, action.name, action.metadata);
       if (observer_) {
         const std::string identity = printable_name(action.identity);
         const std::string name = printable_name(action.name);
-        observer_->on_participant_name(identity, name.empty() ? identity : name);
+        observer_->on_participant(identity, name.empty() ? identity : name, action.metadata);
       }
       break;
     case PlanAction::Kind::kTell:

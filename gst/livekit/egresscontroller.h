@@ -61,8 +61,9 @@ class EgressObserver {
   virtual ~EgressObserver() = default;
   // A step, as PlanAction::kTell has it.
   virtual void on_egress_step(const PlanAction& step) = 0;
-  // Somebody's name, safe to show.
-  virtual void on_participant_name(const std::string& identity, const std::string& name) = 0;
+  // Somebody's name, safe to show, and metadata as they are.
+  virtual void on_participant(const std::string& identity, const std::string& name,
+                              const std::string& metadata) = 0;
 };
 
 class EgressController final : public HookSink {

@@ -150,8 +150,9 @@ class EgressReporter final : public livekit::EgressObserver {
           ("track %s, egress %s", step.track.c_str(), step.egress.c_str()));
     }
   }
-  void on_participant_name(const std::string& identity, const std::string& name) override {
-    if (const auto room = room_.lock()) room->rename(identity, name);
+  void on_participant(const std::string& identity, const std::string& name,
+                      const std::string& metadata) override {
+    if (const auto room = room_.lock()) room->describe(identity, name, metadata);
   }
 
  private:

@@ -112,24 +112,26 @@ void Room::stop() {
   }
 }
 
-void Room::rename(const std::string& identity, const std::string& name) {
+void Room::describe(const std::string& identity, const std::string& name,
+                    const std::string& metadata) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  renames_[identity] = name;
-  has_renames_ = true;
+  descriptions_[identity] = {name, metadata};
+  has_descriptions_ = true;
 }
 
-void Room::rename_tracks() {
-  if (!has_renames_) return;
-  std::map<std::string, std::string> renames;
+void Room::describe_tracks() {
+  if (!has_descriptions_) return;
+  std::map<std::string, std::pair<std::string, std::string>> descriptions;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    renames.swap(renames_);
-    has_renames_ = false;
+    descriptions.swap(descriptions_);
+    has_descriptions_ = false;
   }
   for (const auto& track : tracks_) {
-    const auto found = renames.find(track->request().identity);
+    const auto found = descriptions.find(track->request().identity);
     // Only those whose name is the server's to tell.
-    if (found != renames.end() && track->request().session != 0) track->rename(found->second);
+    if (found == descriptions.end() || track->request().session == 0) continue;
+    track->describe(found->second.first, found->second.second);
   }
 }
 
@@ -226,7 +228,7 @@ void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
   SliceTime slice;
   if (eos_done_ || !begin_slice(tick, index, now, &slice)) return;
   admit_newcomers(slice);
-  rename_tracks();
+  describe_tracks();
   if (eos_requested_ && !closing_) close_for_eos(slice);
   step_tracks(slice);
   check_flow();

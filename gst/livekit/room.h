@@ -59,8 +59,8 @@ class Room final : public Route, private RoomClock::Client {
   void stop();
   // Ends all tracks after what they hold has been played, each with EOS; nobody is let in.
   void request_eos();
-  // Somebody has another name from now on.
-  void rename(const std::string& identity, const std::string& name);
+  // Somebody has this name and metadata from now on.
+  void describe(const std::string& identity, const std::string& name, const std::string& metadata);
 
   GstStructure* stats() const;  // transfer full
   GstClockTime latency() const { return latency_of(config_, has_opus_); }
@@ -92,7 +92,7 @@ class Room final : public Route, private RoomClock::Client {
   void step_tracks(const SliceTime& slice);
   void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
   void note_removed(const Track& track);
-  void rename_tracks();
+  void describe_tracks();
   void close_for_eos(const SliceTime& slice);
   void push_eos_without_tracks();
   void check_flow();
@@ -122,12 +122,12 @@ class Room final : public Route, private RoomClock::Client {
   std::atomic<GstClockTime> base_time_{0};
   std::atomic<bool> eos_requested_{false};
   std::atomic<bool> has_newcomers_{false};
-  std::atomic<bool> has_renames_{false};
+  std::atomic<bool> has_descriptions_{false};
   std::atomic<bool> has_opus_{false};  // ever had
 
   mutable std::mutex mutex_;  // guards all below
   std::deque<Newcomer> newcomers_;
-  std::map<std::string, std::string> renames_;  // by identity
+  std::map<std::string, std::pair<std::string, std::string>> descriptions_;  // by identity
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;

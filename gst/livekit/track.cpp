@@ -158,12 +158,13 @@ bool Track::step(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
   return true;
 }
 
-void Track::rename(const std::string& name) {
-  if (request_->name == name) return;
-  auto renamed = std::make_shared<TrackRequest>(*request_);
-  renamed->name = name;
-  request_ = std::move(renamed);
-  pad_.rename(request_);
+void Track::describe(const std::string& name, const std::string& metadata) {
+  if (request_->name == name && request_->metadata == metadata) return;
+  auto changed = std::make_shared<TrackRequest>(*request_);
+  changed->name = name;
+  changed->metadata = metadata;
+  request_ = std::move(changed);
+  pad_.describe(request_);
 }
 
 void Track::close(const char* reason, GstClockTime deadline) {

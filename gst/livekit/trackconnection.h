@@ -29,6 +29,7 @@ struct TrackRequest {
   std::string room;      // "" when the address does not tell
   std::string identity;  // never "": falls back to the track id
   std::string name;      // falls back to the identity
+  std::string metadata;  // what LiveKit's API says of the participant, "" = nothing
   std::string track;     // never "": made up when the address does not tell
   std::string remote;    // "127.0.0.1:41234", "" when the peer is already gone
   AudioFormat format;

@@ -98,11 +98,16 @@ void TrackPad::push_sticky_events(const PadContext& context, const std::string& 
 void TrackPad::push_tags() {
   GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_->name.c_str(), GST_TAG_ARTIST,
                                       request_->identity.c_str(), nullptr);
+  if (!request_->metadata.empty()) {
+    const std::string comment = "livekit-metadata=" + request_->metadata;
+    gst_tag_list_add(tags, GST_TAG_MERGE_REPLACE, GST_TAG_EXTENDED_COMMENT, comment.c_str(),
+                     nullptr);
+  }
   gst_tag_list_set_scope(tags, GST_TAG_SCOPE_STREAM);
   gst_pad_push_event(pad_, gst_event_new_tag(tags));
 }
 
-void TrackPad::rename(std::shared_ptr<const TrackRequest> request) {
+void TrackPad::describe(std::shared_ptr<const TrackRequest> request) {
   request_ = std::move(request);
   push_tags();
 }

@@ -40,8 +40,8 @@ class TrackPad {
   void push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted);
   void push_gap_event(GstClockTime pts, GstClockTime duration);
   void push_eos();
-  // The same track with another name.
-  void rename(std::shared_ptr<const TrackRequest> request);
+  // The same track with another name or other metadata.
+  void describe(std::shared_ptr<const TrackRequest> request);
   void set_discont() { discont_ = true; }
 
   GstFlowReturn flow() const { return *flow_; }

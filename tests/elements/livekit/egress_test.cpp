@@ -325,8 +325,9 @@ TEST_F(EgressTest, ANewNameReachesThePad) {
   tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
   Caller egress(port(), dial_address());
   tick_until([this] { return room_->pads() == 1; });
-  people(participant("alice", "Dr. Alice", "1"));
+  people(participant("alice", "Dr. Alice", "1", R"(,"metadata":"{\"team\":1}")"));
   tick_until([this] { return room_->seen("src_0").title == "Dr. Alice"; });
+  EXPECT_EQ(room_->seen("src_0").comment, "livekit-metadata={\"team\":1}");
   tick(2);
   EXPECT_EQ(room_->seen("src_0").buffers.back().name, "Dr. Alice");
 }

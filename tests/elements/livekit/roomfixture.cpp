@@ -122,6 +122,9 @@ gboolean RoomElement::event(GstPad* pad, GstObject*, GstEvent* event) {
       gchar* title = nullptr;
       if (gst_tag_list_get_string(tags, GST_TAG_TITLE, &title)) seen.title = title;
       g_free(title);
+      gchar* comment = nullptr;
+      if (gst_tag_list_get_string(tags, GST_TAG_EXTENDED_COMMENT, &comment)) seen.comment = comment;
+      g_free(comment);
       break;
     }
     case GST_EVENT_GAP: {

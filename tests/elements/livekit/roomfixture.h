@@ -36,7 +36,7 @@ struct BufferSeen {
 struct PadSeen {
   std::vector<BufferSeen> buffers;
   std::vector<std::string> events;  // type names, in order
-  std::string stream_id, clock_id, caps, title;
+  std::string stream_id, clock_id, caps, title, comment;
   std::vector<std::pair<GstClockTime, GstClockTime>> gaps;
   GstClockTime slice = 0;
   guint group_id = 0;

@@ -69,10 +69,11 @@ TEST(DialIns, ForThatTrackAndThatTimeOnly) {
 TEST(DialIns, NamesFollowUntilTheCall) {
   DialIns dial_ins("room");
   const std::string token = dial_ins.issue(1, "TR_1", "alice", "", 2000);
-  dial_ins.rename("alice", "Dr. Alice");
+  dial_ins.describe("alice", "Dr. Alice", "{\"a\":1}");
   TrackRequest request;
   status(dial_ins, token, "TR_1", 1000, &request);
   EXPECT_EQ(request.name, "Dr. Alice");
+  EXPECT_EQ(request.metadata, "{\"a\":1}");
 }
 
 class Door : public Route {
