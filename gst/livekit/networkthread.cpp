@@ -3,25 +3,9 @@
 
 #include <pthread.h>
 
-#include <memory>
 #include <utility>
 
-#include "gobjectptr.h"
-
 namespace livekit {
-
-namespace {
-
-gboolean run_task(gpointer task) {
-  (*static_cast<std::function<void()>*>(task))();
-  return G_SOURCE_REMOVE;
-}
-
-void free_task(gpointer task) {
-  std::unique_ptr<std::function<void()>>(static_cast<std::function<void()>*>(task)).reset();
-}
-
-}  // namespace
 
 NetworkThread::NetworkThread()
     : context_(g_main_context_new()), loop_(g_main_loop_new(context_, FALSE)) {}
@@ -47,12 +31,28 @@ void NetworkThread::stop() {
 }
 
 void NetworkThread::post(std::function<void()> task) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
   GSource* const source = g_idle_source_new();
   g_source_set_priority(source, G_PRIORITY_HIGH);
-  auto owned = std::make_unique<std::function<void()>>(std::move(task));
-  g_source_set_callback(source, run_task, owned.release(), free_task);
+  g_source_set_callback(source, run_next, this, nullptr);
   g_source_attach(source, context_);
   g_source_unref(source);
+}
+
+// One source a task, so that tasks and events take turns.
+gboolean NetworkThread::run_next(gpointer data) {
+  auto* const self = static_cast<NetworkThread*>(data);
+  std::function<void()> task;
+  {
+    const std::lock_guard<std::mutex> lock(self->mutex_);
+    task = std::move(self->tasks_.front());
+    self->tasks_.pop_front();
+  }
+  task();
+  return G_SOURCE_REMOVE;
 }
 
 }  // namespace livekit

@@ -4,7 +4,9 @@
 
 #include <gio/gio.h>
 
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 namespace livekit {
@@ -30,9 +32,14 @@ class NetworkThread {
   bool is_current() const { return thread_.get_id() == std::this_thread::get_id(); }
 
  private:
+  static gboolean run_next(gpointer self);
+
   GMainContext* const context_;
   GMainLoop* const loop_;
   std::thread thread_;
+
+  std::mutex mutex_;
+  std::deque<std::function<void()>> tasks_;  // guarded by mutex_
 };
 
 }  // namespace livekit
