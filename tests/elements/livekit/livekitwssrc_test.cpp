@@ -4,17 +4,6 @@
 
 #include "fakeroom.h"
 
-// GLib drops its table of quarks when the 2048th is made. Its frames have no names for the quick
-// unwinder, so this program takes the slow one and names who had allocated the table.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() {
-  return "fast_unwind_on_malloc=0";
-}
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:call_init\n";
-}
-
 namespace livekit::fake {
 namespace {
 

@@ -6,13 +6,6 @@
 
 #include "rtmpfixture.h"
 
-// GLib's table of quarks would be reported, as in the other programs; but knowing it costs
-// unwinding whole stacks, and so TLS takes too long. This program alone is not searched for leaks.
-extern "C" int __lsan_is_turned_off();
-extern "C" int __lsan_is_turned_off() {
-  return 1;
-}
-
 namespace rtmp::test {
 namespace {
 
