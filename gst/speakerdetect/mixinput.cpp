@@ -1,50 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "mixinput.h"
 
-#include <cstdlib>
-
 namespace speakerdetect {
 namespace {
 
-// Timestamps may be off by rounding or a little jitter; beyond it the audio is not continuous.
-constexpr int64_t kMaxJitterNs = 20'000'000;
-constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr std::chrono::milliseconds kEndTimeout(2000);
 
 }  // namespace
 
 bool MixInput::set_format(const GstAudioInfo& info) {
-  if (converter_.has_format() && gst_audio_info_is_equal(&converter_.format(), &info)) return true;
+  if (converter_.is_format(info)) return true;
   flush_converter();
   return converter_.set_format(info);
 }
 
 void MixInput::flush_converter() {
-  const std::span<const float> rest = converter_.flush();
-  if (anchored_) {
-    listener_.push(rest, anchor_ns_ + frames_out_ * kSecondNs / speech::kSampleRateHz);
-  }
-  anchored_ = false;
+  const speech::TimedConverter::Piece rest = converter_.flush();
+  listener_.push(rest.samples, rest.time_ns);
 }
 
 void MixInput::push(GstBuffer* buffer, uint64_t running_time_ns) {
-  const int64_t time_ns = int64_t(running_time_ns);
-  const int64_t rate_hz = converter_.format().rate;
-  if (!converter_.has_format() || rate_hz <= 0) return;
-  if (anchored_ &&
-      std::abs(anchor_ns_ + frames_in_ * kSecondNs / rate_hz - time_ns) > kMaxJitterNs) {
-    flush_converter();
-  }
-  if (!anchored_) {
-    anchored_ = true;
-    anchor_ns_ = time_ns;
-    frames_in_ = frames_out_ = 0;
-  }
-  int64_t frames_in = 0;
-  const std::span<const float> samples = converter_.convert(buffer, frames_in);
-  listener_.push(samples, anchor_ns_ + frames_out_ * kSecondNs / speech::kSampleRateHz);
-  frames_in_ += frames_in;
-  frames_out_ += int64_t(samples.size());
+  const auto time_ns = int64_t(running_time_ns);
+  if (!converter_.has_format()) return;
+  if (!converter_.continues(time_ns)) flush_converter();
+  const speech::TimedConverter::Piece piece = converter_.convert(buffer, time_ns);
+  listener_.push(piece.samples, piece.time_ns);
 }
 
 void MixInput::push_gap(uint64_t running_time_ns, uint64_t duration_ns) {
@@ -74,7 +54,6 @@ void MixInput::end() {
 
 void MixInput::flush() {
   converter_.flush();
-  anchored_ = false;
   listener_.flush();
   speaker_.identity.clear(); /* since_ns stays: nobody knows of a later time */
   speaker_.name.clear();

@@ -11,7 +11,7 @@
 
 #include "dominantspeaker.h"
 #include "mixlistener.h"
-#include "speech/inputconverter.h"
+#include "speech/timedconverter.h"
 
 namespace speakerdetect {
 
@@ -43,11 +43,7 @@ class MixInput {
   void flush_converter();
 
   MixListener listener_;
-  speech::InputConverter converter_;
-  bool anchored_ = false;
-  int64_t anchor_ns_ = 0; /* time of the converter's first sample */
-  int64_t frames_in_ = 0; /* since the anchor */
-  int64_t frames_out_ = 0;
+  speech::TimedConverter converter_;
   MixListener::Report report_;
   Speaker speaker_;
   const Speaker* talking_ = nullptr;

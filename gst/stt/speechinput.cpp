@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "speechinput.h"
 
-#include <cstdlib>
-
 #include "outputs/format.h"
 #include "roomaudio/roomaudio.h"
 
 namespace stt {
 
 namespace {
-
-// Timestamps may be off by rounding or a little jitter; beyond it the audio is not continuous.
-constexpr int64_t kMaxJitterNs = 20'000'000;
-constexpr int64_t kSecondNs = 1'000'000'000;
 
 Speaker speaker_of(const RoomAudioTrack& track) {
   return {track.track, track.identity, track.name};
@@ -44,7 +38,7 @@ SpeechInput::SpeechInput(const TranscriberConfig& config, NextUtterance next_utt
 bool SpeechInput::set_format(const GstAudioInfo& info) {
   const std::lock_guard guard(lock_);
   if (ended_) return true;
-  if (converter_.has_format() && gst_audio_info_is_equal(&converter_.format(), &info)) return true;
+  if (converter_.is_format(info)) return true;
   flush_converter();
   return converter_.set_format(info);
 }
@@ -60,11 +54,8 @@ void SpeechInput::set_default_speaker(const Speaker& speaker) {
 }
 
 void SpeechInput::flush_converter() {
-  const std::span<const float> rest = converter_.flush();
-  if (anchored_ && !rest.empty()) {
-    deferred_.push(rest, anchor_ns_ + frames_out_ * kSecondNs / kSampleRateHz);
-  }
-  anchored_ = false;
+  const speech::TimedConverter::Piece rest = converter_.flush();
+  deferred_.push(rest.samples, rest.time_ns);
 }
 
 void SpeechInput::track_speaker(const Speaker& speaker, int64_t time_ns) {
@@ -116,21 +107,9 @@ void SpeechInput::push(GstBuffer* buffer, int64_t time_ns, int64_t duration_ns) 
     flush_converter();
     deferred_.push_gap(time_ns, duration_ns);
   } else {
-    const int64_t rate_hz = converter_.format().rate;
-    if (anchored_ &&
-        std::llabs(anchor_ns_ + frames_in_ * kSecondNs / rate_hz - time_ns) > kMaxJitterNs) {
-      flush_converter();
-    }
-    if (!anchored_) {
-      anchored_ = true;
-      anchor_ns_ = time_ns;
-      frames_in_ = frames_out_ = 0;
-    }
-    int64_t frames_in = 0;
-    const std::span<const float> samples = converter_.convert(buffer, frames_in);
-    deferred_.push(samples, anchor_ns_ + frames_out_ * kSecondNs / kSampleRateHz);
-    frames_in_ += frames_in;
-    frames_out_ += int64_t(samples.size());
+    if (!converter_.continues(time_ns)) flush_converter();
+    const speech::TimedConverter::Piece piece = converter_.convert(buffer, time_ns);
+    deferred_.push(piece.samples, piece.time_ns);
   }
   if (change) track_speaker(change->speaker, change->time_ns);
 }

@@ -13,7 +13,7 @@
 
 #include "attribution.h"
 #include "deferredtranscriber.h"
-#include "speech/inputconverter.h"
+#include "speech/timedconverter.h"
 #include "transcript.h"
 
 namespace stt {
@@ -64,12 +64,8 @@ class SpeechInput {
 
   // Held while the transcriber is called, so never taken by what it calls.
   mutable std::mutex lock_;
-  InputConverter converter_;      // lock_
+  TimedConverter converter_;      // lock_
   bool ended_ = false;            // lock_
-  bool anchored_ = false;         // lock_
-  int64_t anchor_ns_ = 0;         // lock_; time of the converter's first sample
-  int64_t frames_in_ = 0;         // lock_; since the anchor
-  int64_t frames_out_ = 0;        // lock_; since the anchor
   Speaker default_speaker_;       // lock_
   Speaker speaker_;               // lock_; last told to the transcriber
   MixSlice slice_;                // lock_; here to keep its memory
