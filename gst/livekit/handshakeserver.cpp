@@ -2,7 +2,6 @@
 #include "handshakeserver.h"
 
 #include <gst/gst.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <string>
@@ -21,22 +20,8 @@ namespace {
 // Callers between accept() and 101. The oldest gives way to a new one: an honest handshake takes
 // milliseconds, so whoever opens connections and stays silent drives out his own kind.
 constexpr size_t kMaxPending = 1024;
-constexpr int kAcceptsPerTurn = 64;
-constexpr guint kAcceptPauseMs = 200;
-constexpr guint kAcceptSoonMs = 10;
 constexpr int kLastTurns = 100;
-constexpr uint8_t kTlsHandshakeRecord = 0x16;
 constexpr const char* kPendingKey = "livekit-pending-id";
-
-std::string describe(GSocketAddress* address) {
-  if (!G_IS_INET_SOCKET_ADDRESS(address)) return {};
-  auto* inet = G_INET_SOCKET_ADDRESS(address);
-  GInetAddress* host = g_inet_socket_address_get_address(inet);
-  std::unique_ptr<char, decltype(&g_free)> text(g_inet_address_to_string(host), g_free);
-  std::string name = text.get();
-  if (g_inet_address_get_family(host) == G_SOCKET_FAMILY_IPV6) name = "[" + name + "]";
-  return name + ":" + std::to_string(g_inet_socket_address_get_port(inet));
-}
 
 Caller::Handshake check_handshake(SoupServerMessage* message) {
   SoupMessageHeaders* headers = soup_server_message_get_request_headers(message);
@@ -63,9 +48,10 @@ void write_answer(GIOStream* stream, const std::string& answer) {
 
 }  // namespace
 
-HandshakeServer::HandshakeServer(HandshakeSettings settings, RouteTable& routes, WebhookDesk& hooks,
-                                 std::shared_ptr<LingeringCloser> closer)
-    : settings_(std::move(settings)),
+HandshakeServer::HandshakeServer(ListeningSocket listening, uint32_t timeout_ms, RouteTable& routes,
+                                 WebhookDesk& hooks, std::shared_ptr<LingeringCloser> closer)
+    : certificate_(std::move(listening.certificate)),
+      timeout_ms_(timeout_ms),
       routes_(routes),
       hooks_(hooks),
       closer_(std::move(closer)),
@@ -74,14 +60,13 @@ HandshakeServer::HandshakeServer(HandshakeSettings settings, RouteTable& routes,
       soup_(soup_server_new("raw-paths", TRUE, nullptr)) {
   soup_server_add_early_handler(soup_.get(), nullptr, on_headers, this, nullptr);
   soup_server_add_handler(soup_.get(), nullptr, on_request, this, nullptr);
-  watch_listening();
+  acceptor_ = std::make_unique<Acceptor>(listening.socket.get(), context_,
+                                         static_cast<AcceptorOwner*>(this));
 }
 
 HandshakeServer::~HandshakeServer() {
-  acceptable_.reset();
-  accept_again_.reset();
+  acceptor_.reset();
   deadline_.reset();
-  g_socket_close(settings_.listening.get(), nullptr);
   while (!pending_.empty()) {
     expire(*pending_.begin()->second, {503, "the server is shutting down"});
   }
@@ -95,60 +80,17 @@ HandshakeServer::~HandshakeServer() {
   g_main_context_unref(context_);
 }
 
-void HandshakeServer::watch_listening() {
-  acceptable_.reset(g_socket_create_source(settings_.listening.get(), G_IO_IN, nullptr));
-  g_source_set_callback(acceptable_.get(), G_SOURCE_FUNC(on_acceptable), this, nullptr);
-  g_source_attach(acceptable_.get(), context_);
-}
-
-gboolean HandshakeServer::on_acceptable(GSocket* socket, GIOCondition condition, gpointer data) {
-  auto* const self = static_cast<HandshakeServer*>(data);
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    if (!self->accept_one()) break;
+// Callers who have not said who they are give their descriptors to those who wait, a part of them
+// at a time.
+bool HandshakeServer::make_room() {
+  const size_t count = (pending_.size() + 3) / 4;
+  for (size_t i = 0; i < count; ++i) {
+    expire(*pending_.begin()->second, {503, "too many connections"});
   }
-  return G_SOURCE_CONTINUE;
+  return count > 0;
 }
 
-bool HandshakeServer::accept_one() {
-  ErrorHolder error;
-  GObjectPtr<GSocket> socket(g_socket_accept(settings_.listening.get(), nullptr, error.out()));
-  if (socket) {
-    welcome(std::move(socket));
-    return true;
-  }
-  if (error.would_block()) return false;
-  if (error.is(G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES)) {
-    GST_WARNING("cannot accept a connection: %s", error.message().c_str());
-    // Callers who have not said who they are give their descriptors to those who wait, a part of
-    // them at a time. Their descriptors are free once libsoup or TLS has noticed.
-    const size_t count = (pending_.size() + 3) / 4;
-    for (size_t i = 0; i < count; ++i) {
-      expire(*pending_.begin()->second, {503, "too many connections"});
-    }
-    pause_accepting(count > 0 ? kAcceptSoonMs : kAcceptPauseMs);
-    return false;
-  }
-  // ECONNABORTED and the like: the caller has hung up already.
-  GST_INFO("a connection ended before it was accepted: %s", error.message().c_str());
-  return true;
-}
-
-// The listening socket stays readable while nothing can be accepted; polling it would spin.
-void HandshakeServer::pause_accepting(guint wait_ms) {
-  acceptable_.reset();
-  accept_again_.reset(g_timeout_source_new(wait_ms));
-  g_source_set_callback(accept_again_.get(), on_accept_again, this, nullptr);
-  g_source_attach(accept_again_.get(), context_);
-}
-
-gboolean HandshakeServer::on_accept_again(gpointer data) {
-  auto* const self = static_cast<HandshakeServer*>(data);
-  self->watch_listening();
-  self->accept_again_.reset();
-  return G_SOURCE_REMOVE;
-}
-
-void HandshakeServer::welcome(GObjectPtr<GSocket> socket) {
+void HandshakeServer::on_caller(GObjectPtr<GSocket> socket) {
   // Asked for now: libsoup would ask after the peer may have gone, and warn.
   GObjectPtr<GSocketAddress> local(g_socket_get_local_address(socket.get(), nullptr));
   GObjectPtr<GSocketAddress> remote(g_socket_get_remote_address(socket.get(), nullptr));
@@ -163,15 +105,15 @@ void HandshakeServer::welcome(GObjectPtr<GSocket> socket) {
   Pending& pending = *entry;
   pending.server = this;
   pending.id = ++last_id_;
-  pending.deadline_us = g_get_monotonic_time() + int64_t{settings_.timeout_ms} * 1000;
-  pending.remote_name = describe(remote.get());
+  pending.deadline_us = g_get_monotonic_time() + int64_t{timeout_ms_} * 1000;
+  pending.remote_name = describe_address(remote.get());
   pending.local = std::move(local);
   pending.remote = std::move(remote);
   pending.stream.reset(G_IO_STREAM(g_socket_connection_factory_create_connection(socket.get())));
   pending.socket = std::move(socket);
   pending_.emplace(pending.id, std::move(entry));
   if (!deadline_) arm_deadline();
-  if (!settings_.certificate) {
+  if (!certificate_) {
     hand_to_soup(pending);
     return;
   }
@@ -186,11 +128,10 @@ void HandshakeServer::welcome(GObjectPtr<GSocket> socket) {
 gboolean HandshakeServer::on_tls_readable(GSocket* socket, GIOCondition condition, gpointer data) {
   auto& pending = *static_cast<Pending*>(data);
   HandshakeServer* const self = pending.server;
-  uint8_t first = 0;
-  const ssize_t count = ::recv(g_socket_get_fd(socket), &first, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count <= 0) {
+  const FirstByte first = peek_first_byte(socket);
+  if (first == FirstByte::kGone) {
     self->forget(pending.id);
-  } else if (first != kTlsHandshakeRecord) {
+  } else if (first == FirstByte::kOther) {
     const std::string answer =
         format_refusal({400, "this port speaks TLS: connect with wss:// instead of ws://"}, true);
     write_answer(pending.stream.get(), answer);
@@ -206,26 +147,22 @@ gboolean HandshakeServer::on_tls_readable(GSocket* socket, GIOCondition conditio
 void HandshakeServer::start_tls(Pending& pending) {
   pending.readable.reset();
   pending.stage = Stage::kTlsHandshake;
-  ErrorHolder error;
-  GIOStream* tls =
-      g_tls_server_connection_new(pending.stream.get(), settings_.certificate.get(), error.out());
+  const char* const protocols[] = {"http/1.1", nullptr};
+  std::string error;
+  GObjectPtr<GIOStream> tls =
+      make_server_tls(pending.stream.get(), certificate_.get(), protocols, error);
   if (!tls) {
-    GST_WARNING("no TLS for %s: %s", pending.remote_name.c_str(), error.message().c_str());
+    GST_WARNING("no TLS for %s: %s", pending.remote_name.c_str(), error.c_str());
     forget(pending.id);
     return;
   }
-  pending.stream.reset(tls);
-  // Nobody is asked for a certificate, and the default list of authorities costs 4 MB a connection.
-  g_tls_connection_set_database(G_TLS_CONNECTION(tls), nullptr);
-  // A track's end is its close frame; many clients then just close the socket.
-  g_tls_connection_set_require_close_notify(G_TLS_CONNECTION(tls), FALSE);
-  const char* const protocols[] = {"http/1.1", nullptr};
-  g_tls_connection_set_advertised_protocols(G_TLS_CONNECTION(tls), protocols);
+  GTlsConnection* const connection = G_TLS_CONNECTION(tls.get());
+  pending.stream = std::move(tls);
   pending.cancellable.reset(g_cancellable_new());
   auto ticket = std::make_unique<TlsTicket>(TlsTicket{this, pending.id});
   ++tls_handshakes_;
-  g_tls_connection_handshake_async(G_TLS_CONNECTION(tls), G_PRIORITY_DEFAULT,
-                                   pending.cancellable.get(), on_tls_done, ticket.release());
+  g_tls_connection_handshake_async(connection, G_PRIORITY_DEFAULT, pending.cancellable.get(),
+                                   on_tls_done, ticket.release());
 }
 
 void HandshakeServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointer data) {
@@ -399,7 +336,7 @@ void HandshakeServer::on_switched(SoupServerMessage* message, gpointer data) {
 
 void HandshakeServer::take_over(SoupServerMessage* message, Pending& pending) {
   Transport transport;
-  transport.tls = settings_.certificate != nullptr;
+  transport.tls = certificate_ != nullptr;
   transport.stream = share(pending.watched);
   transport.socket = share(pending.socket.get());
   const Admission admission = std::move(pending.admission);
@@ -441,7 +378,7 @@ void HandshakeServer::forget(uint64_t id) {
 
 void HandshakeServer::arm_deadline() {
   deadline_.reset();
-  if (pending_.empty() || settings_.timeout_ms == 0) return;
+  if (pending_.empty() || timeout_ms_ == 0) return;
   const int64_t left_us = pending_.begin()->second->deadline_us - g_get_monotonic_time();
   const auto wait_ms = static_cast<guint>(std::max<int64_t>(left_us, 0) / 1000 + 1);
   deadline_.reset(g_timeout_source_new(wait_ms));

@@ -12,25 +12,22 @@
 #include <memory>
 #include <string>
 
+#include "acceptor.h"
 #include "gobjectptr.h"
 #include "lingeringcloser.h"
+#include "listeningsocket.h"
 #include "routetable.h"
 #include "webhookdesk.h"
 
 namespace livekit {
 
-struct HandshakeSettings {
-  GObjectPtr<GSocket> listening;            // bound and listening
-  GObjectPtr<GTlsCertificate> certificate;  // null = no TLS
-  uint32_t timeout_ms = 10000;              // 0 = no limit
-};
-
-class HandshakeServer {
+class HandshakeServer final : private AcceptorOwner {
  public:
   // The thread's default main context must be the one that will run it.
-  HandshakeServer(HandshakeSettings settings, RouteTable& routes, WebhookDesk& hooks,
-                  std::shared_ptr<LingeringCloser> closer);
-  ~HandshakeServer();
+  // `timeout_ms` is for all of a handshake; 0 = no limit.
+  HandshakeServer(ListeningSocket listening, uint32_t timeout_ms, RouteTable& routes,
+                  WebhookDesk& hooks, std::shared_ptr<LingeringCloser> closer);
+  ~HandshakeServer() override;
   HandshakeServer(const HandshakeServer&) = delete;
   HandshakeServer& operator=(const HandshakeServer&) = delete;
 
@@ -64,8 +61,6 @@ class HandshakeServer {
     uint64_t id = 0;
   };
 
-  static gboolean on_acceptable(GSocket* socket, GIOCondition condition, gpointer self);
-  static gboolean on_accept_again(gpointer self);
   static gboolean on_deadline(gpointer self);
   static gboolean on_tls_readable(GSocket* socket, GIOCondition condition, gpointer pending);
   static void on_tls_done(GObject* stream, GAsyncResult* result, gpointer ticket);
@@ -77,10 +72,8 @@ class HandshakeServer {
   static void on_hook_chunk(SoupServerMessage* message, GBytes* chunk, gpointer self);
   static void on_switched(SoupServerMessage* message, gpointer self);
 
-  void watch_listening();
-  bool accept_one();
-  void pause_accepting(guint wait_ms);
-  void welcome(GObjectPtr<GSocket> socket);
+  void on_caller(GObjectPtr<GSocket> socket) override;
+  bool make_room() override;
   void start_tls(Pending& pending);
   void hand_to_soup(Pending& pending);
   void judge(SoupServerMessage* message, Pending& pending);
@@ -95,19 +88,19 @@ class HandshakeServer {
   Pending* find(SoupServerMessage* message);
   void arm_deadline();
 
-  HandshakeSettings settings_;
+  const GObjectPtr<GTlsCertificate> certificate_;  // null = no TLS
+  const uint32_t timeout_ms_;
   RouteTable& routes_;
   WebhookDesk& hooks_;
   const std::shared_ptr<LingeringCloser> closer_;
   GMainContext* const context_;
   GObjectPtr<SoupServer> soup_;
-  GSourcePtr acceptable_;
-  GSourcePtr accept_again_;
   GSourcePtr deadline_;
   uint64_t last_id_ = 0;
   // By age: ids count up and all have the same time, so the first is the next to expire.
   std::map<uint64_t, std::unique_ptr<Pending>> pending_;
   size_t tls_handshakes_ = 0;  // that have begun and not called back
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 }  // namespace livekit

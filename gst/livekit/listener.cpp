@@ -6,7 +6,6 @@
 #include <mutex>
 #include <utility>
 
-#include "gobjectptr.h"
 #include "handshakeserver.h"
 #include "lingeringcloser.h"
 #include "listeningsocket.h"
@@ -32,7 +31,7 @@ void init_debug_category() {
 
 class SharedListener : public Listener {
  public:
-  SharedListener(const ListenerConfig& config, HandshakeSettings settings);
+  SharedListener(const ListenerConfig& config, ListeningSocket listening);
   ~SharedListener() override { thread_.stop(); }
 
   uint16_t port() const override { return port_; }
@@ -48,7 +47,7 @@ class SharedListener : public Listener {
   bool on_own_thread() const { return thread_.is_current(); }
 
  private:
-  void run(HandshakeSettings settings, GMainLoop* loop);
+  void run(ListeningSocket listening, GMainLoop* loop);
 
   const ListenerConfig config_;
   uint16_t port_ = 0;
@@ -57,30 +56,26 @@ class SharedListener : public Listener {
   NetworkThread thread_;
 };
 
-SharedListener::SharedListener(const ListenerConfig& config, HandshakeSettings settings)
-    : config_(config), port_(listening_port(settings.listening.get())) {
+SharedListener::SharedListener(const ListenerConfig& config, ListeningSocket listening)
+    : config_(config), port_(listening.port()) {
   GST_INFO("listening on %s port %u", config.address.c_str(), port_);
   // std::function wants to be copied, which a socket's owner cannot be.
-  auto shared = std::make_shared<HandshakeSettings>(std::move(settings));
+  auto shared = std::make_shared<ListeningSocket>(std::move(listening));
   thread_.start("livekit-net", [this, shared](GMainLoop* loop) { run(std::move(*shared), loop); });
 }
 
-void SharedListener::run(HandshakeSettings settings, GMainLoop* loop) {
+void SharedListener::run(ListeningSocket listening, GMainLoop* loop) {
   const auto closer = std::make_shared<LingeringCloser>(g_main_loop_get_context(loop));
-  HandshakeServer server(std::move(settings), routes_, hooks_, closer);
+  HandshakeServer server(std::move(listening), config_.handshake_timeout_ms, routes_, hooks_,
+                         closer);
   g_main_loop_run(loop);
   closer->stop();
 }
 
 std::unique_ptr<SharedListener> start(const ListenerConfig& config, std::string& error) {
-  HandshakeSettings settings;
-  settings.timeout_ms = config.handshake_timeout_ms;
-  if (!load_certificate(config.tls_certificate, config.tls_key, settings.certificate, error)) {
-    return nullptr;
-  }
-  settings.listening = listen_on(config.address, config.port, error);
-  if (!settings.listening) return nullptr;
-  return std::make_unique<SharedListener>(config, std::move(settings));
+  std::optional<ListeningSocket> listening = open_listening_socket(config, error);
+  if (!listening) return nullptr;
+  return std::make_unique<SharedListener>(config, std::move(*listening));
 }
 
 }  // namespace
@@ -88,8 +83,7 @@ std::unique_ptr<SharedListener> start(const ListenerConfig& config, std::string&
 std::shared_ptr<Listener> Listener::acquire(const ListenerConfig& config, std::string& error) {
   init_debug_category();
   // Never destroyed: an element may let go of its listener while the process ends.
-  static auto* const listeners =
-      std::make_unique<SharedListeners<SharedListener, ListenerConfig>>().release();
+  static auto* const listeners = std::make_unique<SharedListeners<SharedListener>>().release();
   return listeners->acquire(config, start, error);
 }
 

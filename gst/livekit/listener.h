@@ -10,20 +10,11 @@
 
 #include "dialins.h"
 #include "jwt.h"
+#include "listeningsocket.h"
 #include "livekitapi.h"
 #include "trackconnection.h"
 
 namespace livekit {
-
-// What all elements on one port share. Two elements that name the same address and port must
-// agree on all of it, else acquire() fails and says what differs.
-struct ListenerConfig {
-  std::string address = "0.0.0.0";
-  uint16_t port = 9000;         // 0 = any free port, never shared
-  std::string tls_certificate;  // PEM file, "" = no TLS
-  std::string tls_key;          // PEM file, "" = key is in the certificate's file
-  uint32_t handshake_timeout_ms = 10000;
-};
 
 // What one element wants of the connections under its path.
 struct RouteConfig {

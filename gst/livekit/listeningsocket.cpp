@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "listeningsocket.h"
 
+#include <sys/socket.h>
+
+#include <utility>
+
 namespace livekit {
 
 namespace {
 
 // The default of 10 makes callers who come together wait a second for the kernel's next try.
 constexpr int kBacklog = 1024;
+constexpr uint8_t kTlsHandshakeRecord = 0x16;
 
 }  // namespace
 
@@ -31,13 +36,6 @@ GObjectPtr<GSocketAddress> make_address(const std::string& address, uint16_t por
     return nullptr;
   }
   return GObjectPtr<GSocketAddress>(g_inet_socket_address_new(inet.get(), port));
-}
-
-}  // namespace
-
-uint16_t listening_port(GSocket* socket) {
-  const GObjectPtr<GSocketAddress> local(g_socket_get_local_address(socket, nullptr));
-  return local ? g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(local.get())) : 0;
 }
 
 GObjectPtr<GSocket> listen_on(const std::string& address, uint16_t port, std::string& error) {
@@ -70,6 +68,7 @@ GObjectPtr<GSocket> listen_on(const std::string& address, uint16_t port, std::st
   return nullptr;
 }
 
+// `certificate` stays null when no file is named. False with `error`.
 bool load_certificate(const std::string& certificate_file, const std::string& key_file,
                       GObjectPtr<GTlsCertificate>& certificate, std::string& error) {
   if (certificate_file.empty()) {
@@ -89,6 +88,48 @@ bool load_certificate(const std::string& certificate_file, const std::string& ke
   error = "Cannot use the TLS certificate " + certificate_file + " with the key " + key + ": " +
           failure.message() + ". Both have to be readable PEM files that belong together.";
   return false;
+}
+
+}  // namespace
+
+uint16_t ListeningSocket::port() const {
+  const GObjectPtr<GSocketAddress> local(g_socket_get_local_address(socket.get(), nullptr));
+  return local ? g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(local.get())) : 0;
+}
+
+std::optional<ListeningSocket> open_listening_socket(const ListenerConfig& config,
+                                                     std::string& error) {
+  ListeningSocket listening;
+  if (!load_certificate(config.tls_certificate, config.tls_key, listening.certificate, error)) {
+    return std::nullopt;
+  }
+  listening.socket = listen_on(config.address, config.port, error);
+  if (!listening.socket) return std::nullopt;
+  return listening;
+}
+
+FirstByte peek_first_byte(GSocket* socket) {
+  uint8_t first = 0;
+  const ssize_t count = ::recv(g_socket_get_fd(socket), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count <= 0) return FirstByte::kGone;
+  return first == kTlsHandshakeRecord ? FirstByte::kTls : FirstByte::kOther;
+}
+
+GObjectPtr<GIOStream> make_server_tls(GIOStream* stream, GTlsCertificate* certificate,
+                                      const char* const* protocols, std::string& error) {
+  ErrorHolder failure;
+  GObjectPtr<GIOStream> made(g_tls_server_connection_new(stream, certificate, failure.out()));
+  if (!made) {
+    error = failure.message();
+    return nullptr;
+  }
+  GTlsConnection* tls = G_TLS_CONNECTION(made.get());
+  // Nobody is asked for a certificate, and the default list of authorities costs 4 MB a connection.
+  g_tls_connection_set_database(tls, nullptr);
+  // Streams have an end of their own, and many clients then just close the socket.
+  g_tls_connection_set_require_close_notify(tls, FALSE);
+  if (protocols) g_tls_connection_set_advertised_protocols(tls, protocols);
+  return made;
 }
 
 }  // namespace livekit

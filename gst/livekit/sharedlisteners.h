@@ -13,16 +13,15 @@
 
 namespace livekit {
 
-// `Listener` has config() and on_own_thread(). `Config` has address, port, tls_certificate,
-// tls_key and handshake_timeout_ms.
-template <typename Listener, typename Config>
+// `Listener` has config() and on_own_thread().
+template <typename Listener>
 class SharedListeners {
  public:
-  using Start = std::unique_ptr<Listener> (*)(const Config& config, std::string& error);
+  using Start = std::unique_ptr<Listener> (*)(const ListenerConfig& config, std::string& error);
 
   // The listener there is, or one that `start` makes; nullptr with `error`. It is closed when its
   // last holder lets go.
-  std::shared_ptr<Listener> acquire(const Config& config, Start start, std::string& error) {
+  std::shared_ptr<Listener> acquire(const ListenerConfig& config, Start start, std::string& error) {
     if (config.port == 0) return hold(start(config, error), "");
     const std::string key = listening_host(config.address) + " " + std::to_string(config.port);
     // Outlives the lock: should it be the last holder, its end takes the lock.
@@ -62,7 +61,7 @@ class SharedListeners {
             }};
   }
 
-  static std::string difference(const Config& running, const Config& wanted) {
+  static std::string difference(const ListenerConfig& running, const ListenerConfig& wanted) {
     const char* what = nullptr;
     if (running.tls_certificate != wanted.tls_certificate) what = "tls-certificate";
     if (running.tls_key != wanted.tls_key) what = "tls-key";

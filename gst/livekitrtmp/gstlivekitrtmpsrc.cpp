@@ -38,6 +38,7 @@
 
 #include "flvstream.h"
 #include "listener.h"
+#include "livekitrtmpsrcproperties.h"
 #include "receiver.h"
 
 GST_DEBUG_CATEGORY(gst_livekit_rtmp_src_debug);
@@ -45,35 +46,8 @@ GST_DEBUG_CATEGORY(gst_livekit_rtmp_src_debug);
 
 namespace {
 
-constexpr const gchar* DEFAULT_ADDRESS = "0.0.0.0";
-constexpr guint DEFAULT_PORT = 1935;
-constexpr const gchar* DEFAULT_PATH = "/";
-constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
-constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 0;
-constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 4 << 20;
-constexpr guint DEFAULT_MAX_QUEUE_SIZE = 4 << 20;
-constexpr guint DEFAULT_LATENCY_MS = 300;
-constexpr gboolean DEFAULT_AUDIO_ONLY = FALSE;
-
 // Nothing for so long is a stall; with nobody publishing, time is moved on so often.
 constexpr gint64 kQuietUs = 1000000;
-
-enum {
-  PROP_0,
-  PROP_ADDRESS,
-  PROP_PORT,
-  PROP_PATH,
-  PROP_TOKEN,
-  PROP_TLS_CERTIFICATE,
-  PROP_TLS_KEY,
-  PROP_HANDSHAKE_TIMEOUT,
-  PROP_IDLE_TIMEOUT,
-  PROP_MAX_MESSAGE_SIZE,
-  PROP_MAX_QUEUE_SIZE,
-  PROP_LATENCY,
-  PROP_AUDIO_ONLY,
-  PROP_STATS,
-};
 
 enum {
   SIGNAL_CALLER_CONNECTING,
@@ -86,25 +60,6 @@ guint signals[LAST_SIGNAL];
 
 GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
-
-struct Settings {
-  rtmp::ListenerConfig listener;
-  rtmp::RouteConfig route;
-  guint max_queue_bytes = DEFAULT_MAX_QUEUE_SIZE;
-  guint latency_ms = DEFAULT_LATENCY_MS;
-  bool audio_only = DEFAULT_AUDIO_ONLY;
-};
-
-Settings default_settings() {
-  Settings settings;
-  settings.listener.address = DEFAULT_ADDRESS;
-  settings.listener.port = guint16(DEFAULT_PORT);
-  settings.listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
-  settings.route.path = DEFAULT_PATH;
-  settings.route.idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS;
-  settings.route.max_message_bytes = DEFAULT_MAX_MESSAGE_SIZE;
-  return settings;
-}
 
 // The receiver's events as signals of the element.
 class SignalEmitter final : public rtmp::ReceiverObserver {
@@ -141,7 +96,7 @@ struct LivekitRtmpSrcPrivate {
   bool frame_pushed = false;
 
   std::mutex mutex;  // guards all below
-  Settings settings = default_settings();
+  rtmp::Settings settings;
   guint16 bound_port = 0;  // 0 = not listening
   std::shared_ptr<rtmp::Listener> listener;
   std::shared_ptr<rtmp::Receiver> receiver;
@@ -167,103 +122,21 @@ std::shared_ptr<rtmp::Receiver> receiver_of(GstLivekitRtmpSrc* self) {
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(object)->priv;
-  const auto text = [value](const gchar* fallback = "") -> std::string {
-    const gchar* given = g_value_get_string(value);
-    return given ? given : fallback;
-  };
   const std::lock_guard lock(priv->mutex);
-  Settings& settings = priv->settings;
-  switch (id) {
-    case PROP_ADDRESS:
-      settings.listener.address = text(DEFAULT_ADDRESS);
-      break;
-    case PROP_PORT:
-      settings.listener.port = guint16(g_value_get_uint(value));
-      break;
-    case PROP_PATH:
-      settings.route.path = text(DEFAULT_PATH);
-      break;
-    case PROP_TOKEN:
-      settings.route.token = text();
-      break;
-    case PROP_TLS_CERTIFICATE:
-      settings.listener.tls_certificate = text();
-      break;
-    case PROP_TLS_KEY:
-      settings.listener.tls_key = text();
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      settings.listener.handshake_timeout_ms = g_value_get_uint(value);
-      break;
-    case PROP_IDLE_TIMEOUT:
-      settings.route.idle_timeout_ms = g_value_get_uint(value);
-      break;
-    case PROP_MAX_MESSAGE_SIZE:
-      settings.route.max_message_bytes = g_value_get_uint(value);
-      break;
-    case PROP_MAX_QUEUE_SIZE:
-      settings.max_queue_bytes = g_value_get_uint(value);
-      break;
-    case PROP_LATENCY:
-      settings.latency_ms = g_value_get_uint(value);
-      break;
-    case PROP_AUDIO_ONLY:
-      settings.audio_only = g_value_get_boolean(value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
-      break;
-  }
+  if (!rtmp::set_property(priv->settings, id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
   LivekitRtmpSrcPrivate* priv = GST_LIVEKIT_RTMP_SRC(object)->priv;
   const std::lock_guard lock(priv->mutex);
-  const Settings& settings = priv->settings;
-  const auto set_text = [value](const std::string& text) {
-    g_value_set_string(value, text.empty() ? nullptr : text.c_str());
-  };
-  switch (id) {
-    case PROP_ADDRESS:
-      set_text(settings.listener.address);
-      break;
-    case PROP_PORT:
-      g_value_set_uint(value, priv->bound_port ? priv->bound_port : settings.listener.port);
-      break;
-    case PROP_PATH:
-      set_text(settings.route.path);
-      break;
-    case PROP_TLS_CERTIFICATE:
-      set_text(settings.listener.tls_certificate);
-      break;
-    case PROP_TLS_KEY:
-      set_text(settings.listener.tls_key);
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      g_value_set_uint(value, settings.listener.handshake_timeout_ms);
-      break;
-    case PROP_IDLE_TIMEOUT:
-      g_value_set_uint(value, settings.route.idle_timeout_ms);
-      break;
-    case PROP_MAX_MESSAGE_SIZE:
-      g_value_set_uint(value, guint(settings.route.max_message_bytes));
-      break;
-    case PROP_MAX_QUEUE_SIZE:
-      g_value_set_uint(value, settings.max_queue_bytes);
-      break;
-    case PROP_LATENCY:
-      g_value_set_uint(value, settings.latency_ms);
-      break;
-    case PROP_AUDIO_ONLY:
-      g_value_set_boolean(value, settings.audio_only);
-      break;
-    case PROP_STATS:
-      g_value_take_boxed(value, priv->receiver ? priv->receiver->stats()
-                                               : gst_structure_new_empty("livekitrtmpsrc-stats"));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
-      break;
+  if (id == rtmp::PROP_STATS) {
+    g_value_take_boxed(value, priv->receiver ? priv->receiver->stats()
+                                             : gst_structure_new_empty("livekitrtmpsrc-stats"));
+  } else if (id == rtmp::PROP_PORT && priv->bound_port) {
+    g_value_set_uint(value, priv->bound_port);
+  } else if (!rtmp::get_property(priv->settings, id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   }
 }
 
@@ -271,7 +144,7 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
 gboolean start(GstBaseSrc* src) {
   GstLivekitRtmpSrc* self = GST_LIVEKIT_RTMP_SRC(src);
   LivekitRtmpSrcPrivate* priv = self->priv;
-  Settings settings;
+  rtmp::Settings settings;
   {
     const std::lock_guard lock(priv->mutex);
     settings = priv->settings;
@@ -481,64 +354,6 @@ gboolean accept_caller(GstElement*, const GstStructure*) {
   return TRUE;
 }
 
-void install_properties(GObjectClass* object_class) {
-  constexpr auto kFlags =
-      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  const auto text = [object_class](guint id, const gchar* name, const gchar* nick,
-                                   const gchar* blurb, const gchar* initial, GParamFlags flags) {
-    g_object_class_install_property(object_class, id,
-                                    g_param_spec_string(name, nick, blurb, initial, flags));
-  };
-  const auto number = [object_class](guint id, const gchar* name, const gchar* nick,
-                                     const gchar* blurb, guint low, guint high, guint initial) {
-    g_object_class_install_property(
-        object_class, id, g_param_spec_uint(name, nick, blurb, low, high, initial, kFlags));
-  };
-  text(PROP_ADDRESS, "address", "Address", "IP address to listen on", DEFAULT_ADDRESS, kFlags);
-  number(PROP_PORT, "port", "Port",
-         "TCP port to listen on; elements with the same address and port share it. While running, "
-         "the real one (0 = any free port)",
-         0, 65535, DEFAULT_PORT);
-  text(PROP_PATH, "path", "Path",
-       "Application and stream name that belong to this element, and all below them; the longest "
-       "match wins (/ = any)",
-       DEFAULT_PATH, kFlags);
-  text(PROP_TOKEN, "token", "Token",
-       "Secret that a publisher must have at the end of the stream name or in ?token= (empty = "
-       "everybody may publish)",
-       nullptr, GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  text(PROP_TLS_CERTIFICATE, "tls-certificate", "TLS certificate",
-       "PEM file with the certificate chain; makes it rtmps:// (empty = no TLS)", nullptr, kFlags);
-  text(PROP_TLS_KEY, "tls-key", "TLS key",
-       "PEM file with the private key (empty = in the certificate's file)", nullptr, kFlags);
-  number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
-         "A caller who does not publish by then is cut off, in milliseconds", 1, G_MAXUINT,
-         DEFAULT_HANDSHAKE_TIMEOUT_MS);
-  number(PROP_IDLE_TIMEOUT, "idle-timeout", "Idle time-out",
-         "A publisher from whom nothing at all arrives for so long is lost, in milliseconds "
-         "(0 = never)",
-         0, G_MAXUINT, DEFAULT_IDLE_TIMEOUT_MS);
-  number(PROP_MAX_MESSAGE_SIZE, "max-message-size", "Maximum message size",
-         "Longest message in bytes; a longer one ends its publisher's connection", 1024,
-         rtmp::kMaxMessageLength, DEFAULT_MAX_MESSAGE_SIZE);
-  number(PROP_MAX_QUEUE_SIZE, "max-queue-size", "Maximum queue size",
-         "When the pipeline is so far behind, in bytes, the publisher has to wait; nothing is "
-         "dropped",
-         4096, G_MAXINT32, DEFAULT_MAX_QUEUE_SIZE);
-  number(PROP_LATENCY, "latency", "Latency",
-         "How late media may come and still be played in time by a sink that keeps to the clock, "
-         "in milliseconds; LiveKit is 2800 late while somebody is muted",
-         0, 60000, DEFAULT_LATENCY_MS);
-  g_object_class_install_property(
-      object_class, PROP_AUDIO_ONLY,
-      g_param_spec_boolean("audio-only", "Audio only", "Leave video out", DEFAULT_AUDIO_ONLY,
-                           kFlags));
-  g_object_class_install_property(
-      object_class, PROP_STATS,
-      g_param_spec_boxed("stats", "Statistics", "Counters, and who publishes", GST_TYPE_STRUCTURE,
-                         GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
-}
-
 void install_signals(GObjectClass* object_class) {
   const GType type = G_TYPE_FROM_CLASS(object_class);
   const GType caller = GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE;
@@ -595,7 +410,7 @@ static void gst_livekit_rtmp_src_class_init(GstLivekitRtmpSrcClass* klass) {
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   object_class->finalize = finalize;
-  install_properties(object_class);
+  rtmp::install_properties(object_class);
   install_signals(object_class);
 
   element_class->send_event = GST_DEBUG_FUNCPTR(send_event);

@@ -17,6 +17,9 @@ GST_DEBUG_CATEGORY(rtmp_listener_debug);
 
 namespace rtmp {
 
+using livekit::ListenerConfig;
+using livekit::ListeningSocket;
+
 namespace {
 
 void init_debug_category() {
@@ -29,7 +32,7 @@ void init_debug_category() {
 
 class SharedListener : public Listener {
  public:
-  SharedListener(const ListenerConfig& config, NetworkSettings settings);
+  SharedListener(const ListenerConfig& config, ListeningSocket listening);
   ~SharedListener() override { thread_.stop(); }
 
   uint16_t port() const override { return port_; }
@@ -44,7 +47,7 @@ class SharedListener : public Listener {
   bool on_own_thread() const { return thread_.is_current(); }
 
  private:
-  void run(NetworkSettings settings, GMainLoop* loop);
+  void run(ListeningSocket listening, GMainLoop* loop);
 
   const ListenerConfig config_;
   uint16_t port_ = 0;
@@ -54,16 +57,16 @@ class SharedListener : public Listener {
   livekit::NetworkThread thread_;
 };
 
-SharedListener::SharedListener(const ListenerConfig& config, NetworkSettings settings)
-    : config_(config), port_(livekit::listening_port(settings.listening.get())) {
+SharedListener::SharedListener(const ListenerConfig& config, ListeningSocket listening)
+    : config_(config), port_(listening.port()) {
   GST_INFO("listening on %s port %u", config.address.c_str(), port_);
   // std::function wants to be copied, which a socket's owner cannot be.
-  auto shared = std::make_shared<NetworkSettings>(std::move(settings));
+  auto shared = std::make_shared<ListeningSocket>(std::move(listening));
   thread_.start("livekit-rtmp", [this, shared](GMainLoop* loop) { run(std::move(*shared), loop); });
 }
 
-void SharedListener::run(NetworkSettings settings, GMainLoop* loop) {
-  NetworkServer server(std::move(settings), routes_);
+void SharedListener::run(ListeningSocket listening, GMainLoop* loop) {
+  NetworkServer server(std::move(listening), config_.handshake_timeout_ms, routes_);
   server_ = &server;
   g_main_loop_run(loop);
   server_ = nullptr;
@@ -93,15 +96,9 @@ void SharedListener::close_route(Route* route, const std::string& reason) {
 }
 
 std::unique_ptr<SharedListener> start(const ListenerConfig& config, std::string& error) {
-  NetworkSettings settings;
-  settings.handshake_timeout_ms = config.handshake_timeout_ms;
-  if (!livekit::load_certificate(config.tls_certificate, config.tls_key, settings.certificate,
-                                 error)) {
-    return nullptr;
-  }
-  settings.listening = livekit::listen_on(config.address, config.port, error);
-  if (!settings.listening) return nullptr;
-  return std::make_unique<SharedListener>(config, std::move(settings));
+  std::optional<ListeningSocket> listening = livekit::open_listening_socket(config, error);
+  if (!listening) return nullptr;
+  return std::make_unique<SharedListener>(config, std::move(*listening));
 }
 
 }  // namespace
@@ -110,7 +107,7 @@ std::shared_ptr<Listener> Listener::acquire(const ListenerConfig& config, std::s
   init_debug_category();
   // Never destroyed: an element may let go of its listener while the process ends.
   static auto* const listeners =
-      std::make_unique<livekit::SharedListeners<SharedListener, ListenerConfig>>().release();
+      std::make_unique<livekit::SharedListeners<SharedListener>>().release();
   return listeners->acquire(config, start, error);
 }
 

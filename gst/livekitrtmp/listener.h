@@ -7,19 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "livekit/listeningsocket.h"
 #include "session.h"
 
 namespace rtmp {
-
-// What all elements on one port share. Two elements that name the same address and port must
-// agree on all of it, else acquire() fails and says what differs.
-struct ListenerConfig {
-  std::string address = "0.0.0.0";
-  uint16_t port = 1935;         // 0 = any free port, never shared
-  std::string tls_certificate;  // PEM file, "" = no TLS
-  std::string tls_key;          // PEM file, "" = key is in the certificate's file
-  uint32_t handshake_timeout_ms = 10000;
-};
 
 // What one element wants of the publishers under its path.
 struct RouteConfig {
@@ -66,7 +57,8 @@ class Listener {
   // Returns the process's listener for that address, started, or nullptr with `error` saying what
   // the user can do (port in use, certificate not readable, other TLS settings on this port).
   // The listener stops when its last holder lets go.
-  static std::shared_ptr<Listener> acquire(const ListenerConfig& config, std::string& error);
+  static std::shared_ptr<Listener> acquire(const livekit::ListenerConfig& config,
+                                           std::string& error);
 
   virtual ~Listener() = default;
   virtual uint16_t port() const = 0;  // the real one when 0 was asked for

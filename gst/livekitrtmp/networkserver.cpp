@@ -4,7 +4,6 @@
 #include <glib-unix.h>
 #include <gst/gst.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,27 +23,15 @@ namespace {
 // Callers who do not publish yet. The oldest gives way to a new one: an honest handshake takes
 // milliseconds, so whoever opens connections and stays silent drives out his own kind.
 constexpr size_t kMaxPending = 1024;
-constexpr int kAcceptsPerTurn = 64;
-constexpr guint kAcceptPauseMs = 200;
-constexpr guint kAcceptSoonMs = 10;
 constexpr guint kTickMs = 100;
 constexpr int kEventsPerTurn = 64;
-constexpr uint8_t kTlsHandshakeRecord = 0x16;
-
-std::string describe(GSocketAddress* address) {
-  if (!G_IS_INET_SOCKET_ADDRESS(address)) return {};
-  auto* inet = G_INET_SOCKET_ADDRESS(address);
-  GInetAddress* host = g_inet_socket_address_get_address(inet);
-  const std::unique_ptr<char, decltype(&g_free)> text(g_inet_address_to_string(host), g_free);
-  std::string name = text.get();
-  if (g_inet_address_get_family(host) == G_SOCKET_FAMILY_IPV6) name = "[" + name + "]";
-  return name + ":" + std::to_string(g_inet_socket_address_get_port(inet));
-}
 
 }  // namespace
 
-NetworkServer::NetworkServer(NetworkSettings settings, PublishRoutes& routes)
-    : settings_(std::move(settings)),
+NetworkServer::NetworkServer(livekit::ListeningSocket listening, uint32_t handshake_timeout_ms,
+                             PublishRoutes& routes)
+    : certificate_(std::move(listening.certificate)),
+      handshake_timeout_ms_(handshake_timeout_ms),
       routes_(routes),
       context_(g_main_context_ref_thread_default()),
       closer_(std::make_shared<livekit::LingeringCloser>(context_)),
@@ -52,16 +39,15 @@ NetworkServer::NetworkServer(NetworkSettings settings, PublishRoutes& routes)
   events_.reset(g_unix_fd_source_new(epoll_, G_IO_IN));
   g_source_set_callback(events_.get(), G_SOURCE_FUNC(on_events), this, nullptr);
   g_source_attach(events_.get(), context_);
-  watch_listening();
+  acceptor_ = std::make_unique<livekit::Acceptor>(listening.socket.get(), context_,
+                                                  static_cast<livekit::AcceptorOwner*>(this));
 }
 
 NetworkServer::~NetworkServer() {
-  acceptable_.reset();
-  accept_again_.reset();
+  acceptor_.reset();
   events_.reset();
   more_turns_.reset();
   tick_.reset();
-  g_socket_close(settings_.listening.get(), nullptr);
   while (!entries_.empty()) {
     const auto first = entries_.begin();
     first->second.connection->end(PublisherEnd::kShutdown, "the server is shutting down");
@@ -76,70 +62,28 @@ NetworkServer::~NetworkServer() {
 
 // ---- Callers come ------------------------------------------------------------------------------
 
-void NetworkServer::watch_listening() {
-  acceptable_.reset(g_socket_create_source(settings_.listening.get(), G_IO_IN, nullptr));
-  g_source_set_callback(acceptable_.get(), G_SOURCE_FUNC(on_acceptable), this, nullptr);
-  g_source_attach(acceptable_.get(), context_);
+// Callers who do not publish give their descriptors to those who wait, a part at a time.
+bool NetworkServer::make_room() {
+  const size_t count = (pending_.size() + 3) / 4;
+  for (size_t i = 0; i < count; ++i) expire(*pending_.begin(), "too many connections");
+  return count > 0;
 }
 
-gboolean NetworkServer::on_acceptable(GSocket* socket, GIOCondition condition, gpointer data) {
-  auto* const self = static_cast<NetworkServer*>(data);
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    if (!self->accept_one()) break;
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-bool NetworkServer::accept_one() {
-  ErrorHolder error;
-  GObjectPtr<GSocket> socket(g_socket_accept(settings_.listening.get(), nullptr, error.out()));
-  if (socket) {
-    welcome(std::move(socket));
-    return true;
-  }
-  if (error.would_block()) return false;
-  if (error.is(G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES)) {
-    GST_WARNING("cannot accept a connection: %s", error.message().c_str());
-    // Callers who do not publish give their descriptors to those who wait, a part at a time.
-    const size_t count = (pending_.size() + 3) / 4;
-    for (size_t i = 0; i < count; ++i) expire(*pending_.begin(), "too many connections");
-    pause_accepting(count > 0 ? kAcceptSoonMs : kAcceptPauseMs);
-    return false;
-  }
-  // ECONNABORTED and the like: the caller has hung up already.
-  GST_INFO("a connection ended before it was accepted: %s", error.message().c_str());
-  return true;
-}
-
-// The listening socket stays readable while nothing can be accepted; polling it would spin.
-void NetworkServer::pause_accepting(guint wait_ms) {
-  acceptable_.reset();
-  accept_again_.reset(g_timeout_source_new(wait_ms));
-  g_source_set_callback(accept_again_.get(), on_accept_again, this, nullptr);
-  g_source_attach(accept_again_.get(), context_);
-}
-
-gboolean NetworkServer::on_accept_again(gpointer data) {
-  auto* const self = static_cast<NetworkServer*>(data);
-  self->watch_listening();
-  self->accept_again_.reset();
-  return G_SOURCE_REMOVE;
-}
-
-void NetworkServer::welcome(GObjectPtr<GSocket> socket) {
+void NetworkServer::on_caller(GObjectPtr<GSocket> socket) {
   const GObjectPtr<GSocketAddress> remote(g_socket_get_remote_address(socket.get(), nullptr));
   if (!remote) return;
   while (pending_.size() >= kMaxPending) expire(*pending_.begin(), "too many callers at once");
   g_socket_set_blocking(socket.get(), FALSE);
   const uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
-  entry.connection = std::make_unique<Connection>(
-      static_cast<ConnectionOwner&>(*this), id, std::move(socket), describe(remote.get()),
-      int64_t{settings_.handshake_timeout_ms} * 1000, g_get_monotonic_time());
+  entry.connection =
+      std::make_unique<Connection>(static_cast<ConnectionOwner&>(*this), id, std::move(socket),
+                                   livekit::describe_address(remote.get()),
+                                   int64_t{handshake_timeout_ms_} * 1000, g_get_monotonic_time());
   pending_.insert(id);
   // GIO does each TLS handshake in a thread of a small pool; one who connects and says nothing
   // must not hold such a thread, so the handshake begins with his first byte.
-  entry.stage = settings_.certificate ? Stage::kTlsWaiting : Stage::kOpen;
+  entry.stage = certificate_ ? Stage::kTlsWaiting : Stage::kOpen;
   watch(entry, EPOLLIN);
   if (tick_) return;
   tick_.reset(g_timeout_source_new(kTickMs));
@@ -149,34 +93,31 @@ void NetworkServer::welcome(GObjectPtr<GSocket> socket) {
 
 void NetworkServer::begin_tls(Entry& entry) {
   Connection& connection = *entry.connection;
-  uint8_t first = 0;
-  const ssize_t count = ::recv(connection.descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count <= 0) return remove(connection.id());
+  const livekit::FirstByte first = livekit::peek_first_byte(connection.socket());
+  if (first == livekit::FirstByte::kGone) return remove(connection.id());
   watch(entry, 0);
-  if (first != kTlsHandshakeRecord) {
+  if (first != livekit::FirstByte::kTls) {
     routes_.refused_unrouted(connection.remote(),
                              {400, "spoke plain RTMP to a TLS port: publish to rtmps://"});
     return remove(connection.id());
   }
-  ErrorHolder error;
+  std::string error;
   const GObjectPtr<GSocketConnection> plain(
       g_socket_connection_factory_create_connection(connection.socket()));
-  GIOStream* tls = g_tls_server_connection_new(G_IO_STREAM(plain.get()),
-                                               settings_.certificate.get(), error.out());
+  GObjectPtr<GIOStream> tls =
+      livekit::make_server_tls(G_IO_STREAM(plain.get()), certificate_.get(), nullptr, error);
   if (!tls) {
-    GST_WARNING("no TLS for %s: %s", connection.remote().c_str(), error.message().c_str());
+    GST_WARNING("no TLS for %s: %s", connection.remote().c_str(), error.c_str());
     return remove(connection.id());
   }
-  // Nobody is asked for a certificate, and the default list of authorities costs 4 MB a connection.
-  g_tls_connection_set_database(G_TLS_CONNECTION(tls), nullptr);
-  g_tls_connection_set_require_close_notify(G_TLS_CONNECTION(tls), FALSE);
-  connection.set_tls_stream(GObjectPtr<GIOStream>(tls));
+  GTlsConnection* const handshake = G_TLS_CONNECTION(tls.get());
+  connection.set_tls_stream(std::move(tls));
   entry.stage = Stage::kTlsHandshake;
   entry.cancellable.reset(g_cancellable_new());
   auto ticket = std::make_unique<TlsTicket>(TlsTicket{this, connection.id()});
   ++tls_handshakes_;
-  g_tls_connection_handshake_async(G_TLS_CONNECTION(tls), G_PRIORITY_DEFAULT,
-                                   entry.cancellable.get(), on_tls_done, ticket.release());
+  g_tls_connection_handshake_async(handshake, G_PRIORITY_DEFAULT, entry.cancellable.get(),
+                                   on_tls_done, ticket.release());
 }
 
 void NetworkServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointer data) {

@@ -13,22 +13,19 @@
 #include <string>
 
 #include "connection.h"
+#include "livekit/acceptor.h"
 #include "livekit/gobjectptr.h"
 #include "livekit/lingeringcloser.h"
+#include "livekit/listeningsocket.h"
 #include "publishroutes.h"
 
 namespace rtmp {
 
-struct NetworkSettings {
-  livekit::GObjectPtr<GSocket> listening;            // bound and listening
-  livekit::GObjectPtr<GTlsCertificate> certificate;  // null = no TLS
-  uint32_t handshake_timeout_ms = 10000;
-};
-
-class NetworkServer final : private ConnectionOwner {
+class NetworkServer final : private ConnectionOwner, private livekit::AcceptorOwner {
  public:
   // The thread's default main context must be the one that will run it.
-  NetworkServer(NetworkSettings settings, PublishRoutes& routes);
+  NetworkServer(livekit::ListeningSocket listening, uint32_t handshake_timeout_ms,
+                PublishRoutes& routes);
   ~NetworkServer() override;
   NetworkServer(const NetworkServer&) = delete;
   NetworkServer& operator=(const NetworkServer&) = delete;
@@ -52,8 +49,6 @@ class NetworkServer final : private ConnectionOwner {
     uint64_t id = 0;
   };
 
-  static gboolean on_acceptable(GSocket* socket, GIOCondition condition, gpointer self);
-  static gboolean on_accept_again(gpointer self);
   static gboolean on_events(gint descriptor, GIOCondition condition, gpointer self);
   static gboolean on_more_turns(gpointer self);
   static gboolean on_tick(gpointer self);
@@ -62,10 +57,8 @@ class NetworkServer final : private ConnectionOwner {
   PublishRoutes& routes() override { return routes_; }
   void replace(uint64_t id) override;
 
-  void watch_listening();
-  bool accept_one();
-  void pause_accepting(guint wait_ms);
-  void welcome(livekit::GObjectPtr<GSocket> socket);
+  void on_caller(livekit::GObjectPtr<GSocket> socket) override;
+  bool make_room() override;
   void begin_tls(Entry& entry);
   void handle(uint64_t id, uint32_t events);
   void read(Entry& entry);
@@ -76,13 +69,12 @@ class NetworkServer final : private ConnectionOwner {
   void want_turns(uint64_t id);
   Entry* find(uint64_t id);
 
-  NetworkSettings settings_;
+  const livekit::GObjectPtr<GTlsCertificate> certificate_;  // null = no TLS
+  const uint32_t handshake_timeout_ms_;
   PublishRoutes& routes_;
   GMainContext* const context_;
   const std::shared_ptr<livekit::LingeringCloser> closer_;
   int epoll_ = -1;
-  livekit::GSourcePtr acceptable_;
-  livekit::GSourcePtr accept_again_;
   livekit::GSourcePtr events_;
   livekit::GSourcePtr more_turns_;
   livekit::GSourcePtr tick_;
@@ -91,6 +83,7 @@ class NetworkServer final : private ConnectionOwner {
   std::set<uint64_t> pending_;  // who does not publish, by age
   std::set<uint64_t> turns_;    // who may have more to read
   size_t tls_handshakes_ = 0;   // that have begun and not called back
+  std::unique_ptr<livekit::Acceptor> acceptor_;
 };
 
 }  // namespace rtmp
