@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "sourcedescription.h"
 
+#include "launchvalue.h"
+
 namespace reconnect {
 
 namespace {
-
-// A value in a launch line: in quotes, with what is special behind a backslash.
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result + "\"";
-}
 
 constexpr const char* kOut =
     " ! audioconvert ! capsfilter name=out caps=audio/x-raw,format=S16LE,layout=interleaved";
@@ -33,10 +25,10 @@ std::string connection_line(const SourceSettings& settings) {
     const bool librtmp = settings.rtmp_element == "rtmpsrc";
     // It also fills whole blocks before it hands them on: 4096 bytes are a quarter of a second.
     return settings.rtmp_element + (librtmp ? " blocksize=256" : "") +
-           " location=" + quoted(settings.location + (librtmp ? " live=1" : "")) +
+           " location=" + launch_value(settings.location + (librtmp ? " live=1" : "")) +
            " ! flvdemux name=demux demux.audio ! decodebin" + kOut;
   }
-  return "uridecodebin uri=" + quoted(settings.location) + kOut;
+  return "uridecodebin uri=" + launch_value(settings.location) + kOut;
 }
 
 AtEnd default_at_end(const SourceSettings& settings) {

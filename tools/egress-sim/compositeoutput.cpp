@@ -12,6 +12,8 @@
 #include <memory>
 #include <thread>
 
+#include "launchvalue.h"
+
 namespace egresssim {
 namespace {
 
@@ -25,16 +27,6 @@ struct Unref {
 };
 template <typename T>
 using Owned = std::unique_ptr<T, Unref>;
-
-// As gst_parse_launch() reads a value: in quotes, with what is special behind a backslash.
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result + "\"";
-}
 
 // The first error on the bus, with what the element says about it; "" if there is none.
 std::string take_error(GstBus* bus, GstMessage* message) {
@@ -73,11 +65,11 @@ std::string composite_pipeline(const CompositeTarget& target) {
   // elements come with it), and the one the measured egress ran with.
   const std::string aac =
       "audio/x-raw,rate=44100,channels=2 ! voaacenc bitrate=128000 ! aacparse ! ";
-  const std::string file = "filesink location=" + quoted(target.where);
+  const std::string file = "filesink location=" + launch_value(target.where);
   switch (target.kind) {
     case CompositeKind::kRtmp:
       return line + aac +
-             "flvmux streamable=true ! rtmp2sink sync=false location=" + quoted(target.where);
+             "flvmux streamable=true ! rtmp2sink sync=false location=" + launch_value(target.where);
     case CompositeKind::kMp4:
       return line + aac + (target.fragmented ? "mp4mux fragment-duration=1000 ! " : "mp4mux ! ") +
              file;
@@ -90,8 +82,8 @@ std::string composite_pipeline(const CompositeTarget& target) {
              std::to_string(std::lround(target.segment_s)) + " max-files=" +
              std::to_string(target.playlist_length > 0 ? target.playlist_length + 3 : 0) +
              " playlist-length=" + std::to_string(target.playlist_length) +
-             " location=" + quoted(target.where + "/segment_%05d.ts") +
-             " playlist-location=" + quoted(target.where + "/playlist.m3u8");
+             " location=" + launch_value(target.where + "/segment_%05d.ts") +
+             " playlist-location=" + launch_value(target.where + "/playlist.m3u8");
   }
   return {};
 }

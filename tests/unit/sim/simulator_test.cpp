@@ -55,6 +55,9 @@ class TestServer {
     close(listener_);
   }
 
+  // The first frame has come, or the caller has gone.
+  void wait_for_frame() const { begun_.wait(false); }
+
   // Valid after finish().
   std::string request;
   std::vector<Frame> frames;
@@ -113,14 +116,21 @@ class TestServer {
       frame.at_s = std::chrono::duration<double>(Clock::now() - start).count();
       if (frame.opcode == 2) ++audio;
       frames.push_back(std::move(frame));
+      begin();
     }
+    begin();
     close(socket);
+  }
+  void begin() {
+    begun_ = true;
+    begun_.notify_all();
   }
 
   const std::string answer_;
   const std::string greeting_;
   int listener_ = -1;
   int port_ = 0;
+  std::atomic<bool> begun_ = false;
   std::thread thread_;
 };
 
@@ -290,7 +300,7 @@ TEST(Simulator, StoppingSaysGoodbye) {
   std::atomic<int> stop = 0;
   const Participant who = participant(30);
   std::thread stopper([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    server.wait_for_frame();
     stop = 1;
   });
   play(server.port(), who, "/", &stop);
