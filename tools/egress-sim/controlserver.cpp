@@ -450,8 +450,9 @@ std::string ControlServer::summary() const {
     sessions += (sessions.empty() ? "" : ", ") + session;
   char number[G_ASCII_DTOSTR_BUF_SIZE];
   return std::string("{\"now_s\": ") +
-         g_ascii_formatd(number, sizeof number, "%.3f", service_.now_s()) + ", \"calls\": {" +
-         calls + "}, \"webhooks_taken\": " + std::to_string(webhooks_.sent()) +
+         g_ascii_formatd(number, sizeof number, "%.3f", service_.now_s()) +
+         ", \"over\": " + (service_.over() ? "true" : "false") + ", \"calls\": {" + calls +
+         "}, \"webhooks_taken\": " + std::to_string(webhooks_.sent()) +
          ", \"webhooks_lost\": " + std::to_string(webhooks_.refused()) + ", \"sessions\": [" +
          sessions + "]}\n";
 }

@@ -568,6 +568,16 @@ void EgressService::end_missing(const std::string& room,
   }
 }
 
+bool EgressService::over() const {
+  if (!begun()) return false;
+  double last_s = 0;
+  for (const Room& room : prepared_.scenario.rooms)
+    last_s = std::max(last_s, rooms_->closed_s(room) - ControlRooms::kDeparture_s);
+  const auto& all = records_.all();
+  return now_s() > last_s && std::all_of(all.begin(), all.end(),
+                                         [](const EgressRecord& one) { return one.over(); });
+}
+
 std::vector<std::string> EgressService::sessions_json() const {
   std::vector<std::string> all;
   for (const EgressRecord& own : records_.all()) {

@@ -58,6 +58,9 @@ class EgressService {
   std::string list(std::string_view body) const { return records_.list(body); }
   std::vector<EgressGuest> guests() const;
 
+  // Everybody has left, and no session is left.
+  bool over() const;
+
   // For tests: every session there was, as JSON objects.
   std::vector<std::string> sessions_json() const;
 
