@@ -166,20 +166,20 @@ void EgressService::start(const EgressRequest& request, const Answer& answer) {
     if (rooms_->open_room(request.room, now_s()) == nullptr) {
       answer(&no_room, "");
     } else {
-      accept(request, answer);
+      accept(request, now_s(), answer);
     }
     return;
   }
-  settings_.ask_people(request.room, [this, request, answer, no_room](People people) {
+  settings_.ask_people(request.room, [=, this, asked_s = now_s()](People people) {
     if (people && people->empty()) {
       answer(&no_room, "");
     } else {
-      accept(request, answer);
+      accept(request, asked_s, answer);
     }
   });
 }
 
-void EgressService::accept(const EgressRequest& request, const Answer& answer) {
+void EgressService::accept(const EgressRequest& request, double asked_s, const Answer& answer) {
   const auto& all = records_.all();
   const bool first = std::none_of(all.begin(), all.end(), [&](const EgressRecord& other) {
     return other.request.room == request.room;
@@ -187,7 +187,7 @@ void EgressService::accept(const EgressRequest& request, const Answer& answer) {
   EgressRecord& added = records_.add(request, unix_ns());
   auto session = std::make_unique<Session>();
   session->id = added.id;
-  session->requested_s = now_s();
+  session->requested_s = asked_s;
   const std::string id = added.id;
   sessions_[id] = std::move(session);
   answer(nullptr, egress_json(added, ProtoStyle::kAnswer));

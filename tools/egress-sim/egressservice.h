@@ -70,7 +70,7 @@ class EgressService {
   void watch_simulator();
   void tell(const EgressRecord& record, const char* event);
   void tell_happenings();
-  void accept(const EgressRequest& request, const Answer& answer);
+  void accept(const EgressRequest& request, double asked_s, const Answer& answer);
   void join(const std::string& id);
   void dial(const std::string& id);
   void dial_track(const std::string& id, const std::string& identity);
