@@ -14,8 +14,8 @@ class Shared final : private MessageHandler {
  public:
   Shared(std::unique_ptr<TrackConnection> connection, const AudioFormat& format)
       : connection_(std::move(connection)),
-        bytes_per_frame_(format.bytes_per_frame()),
-        bytes_per_sample_(format.bytes_per_frame() / 2) {}
+        bytes_per_sample_(format.encoding == AudioFormat::Encoding::kF32le ? 4 : 2),
+        bytes_per_frame_(2 * bytes_per_sample_) {}
 
   ConnectionState read(int channel, MessageHandler& handler, int64_t now_us, size_t budget_bytes,
                        bool* more) {
@@ -64,8 +64,8 @@ class Shared final : private MessageHandler {
   }
 
   const std::unique_ptr<TrackConnection> connection_;
-  const size_t bytes_per_frame_;
   const size_t bytes_per_sample_;
+  const size_t bytes_per_frame_;
   std::vector<uint8_t> waiting_[2];
   std::vector<uint8_t> loose_;  // less than a frame
   ConnectionState state_ = ConnectionState::kOpen;
