@@ -139,7 +139,7 @@ void EgressPlan::on_participants_failed(const CallFailure& failure, int64_t now_
     return;
   }
   poll_under_way_ = false;
-  const int64_t wait_ms = back_off(++poll_failures_, 5 * kLongestProbeWaitMs);
+  const int64_t wait_ms = back_off(++poll_failures_, kLongestProbeWaitMs);
   poll_due_ms_ = now_ms + wait_ms;
   set_reachable(false, failure.text);
   pump(now_ms);

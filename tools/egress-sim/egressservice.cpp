@@ -574,8 +574,8 @@ bool EgressService::over() const {
   for (const Room& room : prepared_.scenario.rooms)
     last_s = std::max(last_s, rooms_->closed_s(room) - ControlRooms::kDeparture_s);
   const auto& all = records_.all();
-  return now_s() > last_s && std::all_of(all.begin(), all.end(),
-                                         [](const EgressRecord& one) { return one.over(); });
+  return now_s() > last_s &&
+         std::all_of(all.begin(), all.end(), [](const EgressRecord& one) { return one.over(); });
 }
 
 std::vector<std::string> EgressService::sessions_json() const {
