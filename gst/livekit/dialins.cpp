@@ -28,18 +28,18 @@ std::string random_key() {
 DialIns::DialIns(std::string room) : room_(std::move(room)), key_(random_key()) {}
 
 std::string DialIns::mac(uint64_t session, const Entry& entry) const {
+  std::vector<std::string> parts = {room_, std::to_string(static_cast<int>(entry.target.scope)),
+                                    entry.target.key, std::to_string(session),
+                                    std::to_string(entry.expires_ms)};
+  for (const Who& who : entry.target.people) parts.push_back(who.identity);
   // Each part with its length before it, so that no two lists of parts read the same.
   std::string text;
-  for (const std::string& part : {room_, entry.identity, entry.track, std::to_string(session),
-                                  std::to_string(entry.expires_ms)}) {
-    text += std::to_string(part.size()) + ":" + part;
-  }
+  for (const std::string& part : parts) text += std::to_string(part.size()) + ":" + part;
   return base64url(hmac_sha256(key_, text));
 }
 
-std::string DialIns::issue(uint64_t session, const std::string& track, const std::string& identity,
-                           const std::string& name, int64_t expires_ms) {
-  const Entry entry{track, identity, name, expires_ms, false};
+std::string DialIns::issue(uint64_t session, Target target, int64_t expires_ms) {
+  const Entry entry{std::move(target), expires_ms, false};
   const std::lock_guard lock(mutex_);
   entries_[session] = entry;
   return std::to_string(session) + "." + mac(session, entry);
@@ -51,19 +51,33 @@ void DialIns::revoke(uint64_t session) {
 }
 
 void DialIns::describe(const std::string& identity, const std::string& name,
-                       const std::string& metadata) {
+                       const std::string& metadata, const std::string& attributes) {
   const std::lock_guard lock(mutex_);
-  if (metadata.empty()) {
-    metadata_.erase(identity);
+  if (metadata.empty() && attributes.empty()) {
+    about_.erase(identity);
   } else {
-    metadata_[identity] = metadata;
+    about_[identity] = {metadata, attributes};
   }
   for (auto& [session, entry] : entries_) {
-    if (entry.identity == identity) entry.name = name;
+    for (Who& who : entry.target.people) {
+      if (who.identity == identity) who.name = name;
+    }
   }
 }
 
-Verdict DialIns::admit(std::string_view token, std::string_view track, int64_t now_ms,
+void DialIns::introduce(const Entry& entry, const Who& who, TrackRequest& request) const {
+  request.identity = printable_name(who.identity);
+  request.name = printable_name(who.name);
+  if (request.name.empty()) request.name = request.identity;
+  // Somebody has his tracks one after the other, or several: what comes is his.
+  const bool track = entry.target.scope == TrackRequest::Scope::kTrack;
+  request.track = track ? printable_name(entry.target.key) : request.identity;
+  const auto about = about_.find(who.identity);
+  request.metadata = about == about_.end() ? "" : about->second.metadata;
+  request.attributes = about == about_.end() ? "" : about->second.attributes;
+}
+
+Verdict DialIns::admit(std::string_view token, std::string_view key, int64_t now_ms,
                        TrackRequest& request) {
   const Verdict refused{401, "the token is missing, wrong or has expired"};
   const size_t dot = token.find('.');
@@ -76,17 +90,30 @@ Verdict DialIns::admit(std::string_view token, std::string_view track, int64_t n
   if (found == entries_.end()) return refused;
   Entry& entry = found->second;
   if (!equal_in_constant_time(token.substr(dot + 1), mac(session, entry))) return refused;
-  if (track != entry.track || entry.expires_ms <= now_ms) return refused;
+  const std::vector<Who>& people = entry.target.people;
+  if (key != entry.target.key || entry.expires_ms <= now_ms) return refused;
   if (entry.in_use) return {409, "this egress is connected already"};
+  const bool stereo =
+      request.format.encoding != AudioFormat::Encoding::kOpus && request.format.channels == 2;
+  if (people.size() > 1 && !stereo) {
+    return {415, "two people in one connection are told apart in raw audio of two channels only"};
+  }
   entry.in_use = true;
   request.session = session;
+  request.scope = entry.target.scope;
   request.room = printable_name(room_);
-  request.track = printable_name(entry.track);
-  request.identity = printable_name(entry.identity);
-  request.name = printable_name(entry.name);
-  if (request.name.empty()) request.name = request.identity;
-  const auto metadata = metadata_.find(entry.identity);
-  request.metadata = metadata == metadata_.end() ? "" : metadata->second;
+  if (people.empty()) {
+    request.identity.clear();
+    request.name = request.room;
+    request.track = "mix";
+    return {};
+  }
+  introduce(entry, people.front(), request);
+  if (people.size() > 1) {
+    auto right = std::make_shared<TrackRequest>(request);
+    introduce(entry, people.back(), *right);
+    request.right = std::move(right);
+  }
   return {};
 }
 

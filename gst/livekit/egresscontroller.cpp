@@ -18,6 +18,7 @@ constexpr uint32_t kShutdownMs = 2000;
 constexpr guint kDrainMs = 5000;
 // From asking for an egress to its dialling in.
 constexpr int64_t kTokenMs = 90000;
+constexpr unsigned kAllSources = 7;
 
 std::string or_environment(const std::string& given, const char* variable) {
   if (!given.empty()) return given;
@@ -85,6 +86,22 @@ std::set<std::string> parse_identities(const std::string& list) {
   return identities;
 }
 
+std::string wrong_combination(const EgressSettings& settings) {
+  if (settings.pair && !(settings.enabled && settings.mode == EgressMode::kPerson)) {
+    return "pair puts two people into one egress: it needs egress=person.";
+  }
+  if (!settings.enabled || settings.mode == EgressMode::kTrack) return "";
+  if ((settings.sources & kAllSources) != kAllSources) {
+    return "sources needs egress=track: the egress of a person or of a room has all their tracks.";
+  }
+  if (settings.mode == EgressMode::kRoom &&
+      !(settings.include.empty() && settings.exclude.empty())) {
+    return "A mix of all has everybody in it: include and exclude need egress=track or "
+           "egress=person.";
+  }
+  return "";
+}
+
 std::optional<ControllerConfig> make_controller_config(const EgressSettings& settings,
                                                        const std::string& room,
                                                        const std::string& path, uint16_t port,
@@ -125,6 +142,9 @@ std::optional<ControllerConfig> make_controller_config(const EgressSettings& set
   config.filter.include = parse_identities(settings.include);
   config.filter.exclude = parse_identities(settings.exclude);
   config.filter.sources = settings.sources;
+  config.mode = settings.mode;
+  config.pair = settings.pair;
+  config.away_timeout_ms = settings.away_timeout_ms;
   config.poll_interval_ms = settings.poll_interval_ms;
   return config;
 }
@@ -154,6 +174,9 @@ bool EgressController::open(std::string& error) {
     PlanConfig plan;
     plan.dial_base = config_.dial_base;
     plan.filter = config_.filter;
+    plan.mode = config_.mode;
+    plan.pair = config_.pair;
+    plan.away_ms = config_.away_timeout_ms;
     plan.poll_ms = config_.poll_interval_ms;
     plan.seed = std::random_device()();
     plan_ = std::make_unique<EgressPlan>(std::move(plan));
@@ -252,11 +275,12 @@ void EgressController::act_on(const PlanAction& action) {
       dial_ins_->revoke(action.session);
       break;
     case PlanAction::Kind::kRename:
-      dial_ins_->describe(action.identity, action.name, action.metadata);
+      dial_ins_->describe(action.identity, action.name, action.metadata, action.attributes);
       if (observer_) {
         const std::string identity = printable_name(action.identity);
         const std::string name = printable_name(action.name);
-        observer_->on_participant(identity, name.empty() ? identity : name, action.metadata);
+        observer_->on_participant(
+            identity, {name.empty() ? identity : name, action.metadata, action.attributes});
       }
       break;
     case PlanAction::Kind::kTell:
@@ -335,10 +359,22 @@ void EgressController::check_egress(const std::string& id) {
 }
 
 void EgressController::start(const PlanAction& action) {
-  const std::string token = dial_ins_->issue(action.session, action.track, action.identity,
-                                             action.name, now_ms() + kTokenMs);
-  const std::string url = config_.dial_base + "/" + action.track + "?token=" + token;
-  call("livekit.Egress/StartTrackEgress", start_track_egress_body(config_.room, action.track, url),
+  DialIns::Target target;
+  target.key = action.key.substr(action.key.find('/') + 1);  // all of it, where there is none
+  std::vector<std::string> identities;
+  for (const PlanAction::Who& who : action.people) {
+    target.people.push_back({who.identity, who.name});
+    identities.push_back(who.identity);
+  }
+  if (action.track.empty()) {
+    target.scope = identities.empty() ? TrackRequest::Scope::kRoom : TrackRequest::Scope::kPerson;
+  }
+  const std::string token = dial_ins_->issue(action.session, target, now_ms() + kTokenMs);
+  const std::string url = config_.dial_base + "/" + action.key + "?token=" + token;
+  const bool track = !action.track.empty();
+  call(track ? "livekit.Egress/StartTrackEgress" : "livekit.Egress/StartEgress",
+       track ? start_track_egress_body(config_.room, action.track, url)
+             : start_people_egress_body(config_.room, identities, url),
        egress_grant(), kStartTimeoutMs,
        [this, session = action.session](const TwirpAnswer& answer) {
          const auto egress = answer.ok ? parse_egress(answer.body) : std::nullopt;

@@ -26,7 +26,10 @@ namespace livekit {
 // What the user says of the egresses that the element starts itself.
 struct EgressSettings {
   bool enabled = false;
-  std::string livekit_url;  // "" = LIVEKIT_URL, and so on
+  EgressMode mode = EgressMode::kTrack;
+  bool pair = false;                 // two people an egress, with kPerson
+  uint32_t away_timeout_ms = 60000;  // a person's or a room's egress outlives them by so much
+  std::string livekit_url;           // "" = LIVEKIT_URL, and so on
   ApiCredentials credentials;
   std::string public_url;
   std::string include;  // identities, separated by commas
@@ -39,12 +42,18 @@ struct EgressSettings {
 // Cut at commas; a backslash makes the next letter an ordinary one. Spaces around are left out.
 std::set<std::string> parse_identities(const std::string& list);
 
+// "" = the settings go together, else what does not, for the user.
+std::string wrong_combination(const EgressSettings& settings);
+
 struct ControllerConfig {
   std::string room;
   std::string api_base_url;
   ApiCredentials credentials;
   std::string dial_base;
   EgressFilter filter;
+  EgressMode mode = EgressMode::kTrack;
+  bool pair = false;
+  uint32_t away_timeout_ms = 60000;
   uint32_t poll_interval_ms = 1000;
 };
 
@@ -61,9 +70,8 @@ class EgressObserver {
   virtual ~EgressObserver() = default;
   // A step, as PlanAction::kTell has it.
   virtual void on_egress_step(const PlanAction& step) = 0;
-  // Somebody's name, safe to show, and metadata as they are.
-  virtual void on_participant(const std::string& identity, const std::string& name,
-                              const std::string& metadata) = 0;
+  // Somebody's name, safe to show; metadata and attributes (a JSON object) as they are.
+  virtual void on_participant(const std::string& identity, const ParticipantText& text) = 0;
 };
 
 class EgressController final : public HookSink {

@@ -10,28 +10,12 @@ namespace livekit {
 
 namespace {
 
-constexpr size_t kMaxBuried = 4096;
 constexpr size_t kMaxOverEarly = 256;
 constexpr int64_t kFirstWaitMs = 250;
-// A failed session has cost a process of the egress service.
-constexpr int64_t kLongestWaitMs = 30000;
-// Asking a server that has nobody for it costs next to nothing, and audio has to flow again soon.
-constexpr int64_t kLongestProbeWaitMs = 1000;
-// A session that lived for so long was a good one: its end says nothing about the next.
-constexpr int64_t kGoodSessionMs = 10000;
-// A server may tell of a track first and list it a little later.
-constexpr int64_t kListLagMs = 1000;
-constexpr unsigned kPollsToBelieve = 2;
 // What egress holds back is sent after it was stopped: 3 s with its default settings.
 constexpr int64_t kLastWordsMs = 6000;
 
 }  // namespace
-
-bool EgressFilter::permits(const std::string& identity, TrackSource source) const {
-  if (exclude.contains(identity)) return false;
-  if (!include.empty() && !include.contains(identity)) return false;
-  return (sources & static_cast<unsigned>(source)) != 0;
-}
 
 EgressPlan::EgressPlan(PlanConfig config) : config_(std::move(config)), random_(config_.seed) {}
 EgressPlan::~EgressPlan() = default;
@@ -56,165 +40,79 @@ void EgressPlan::on_time(int64_t now_ms) {
   pump(now_ms);
 }
 
-// ---- who is there ------------------------------------------------------------------------------
-
 EgressPlan::Slot* EgressPlan::find_session(uint64_t session) {
-  for (auto& [track, slot] : slots_) {
+  for (auto& [key, slot] : slots_) {
     if (slot.session == session && session != 0) return &slot;
   }
   return nullptr;
 }
 
 EgressPlan::Slot* EgressPlan::find_egress(const std::string& id) {
-  for (auto& [track, slot] : slots_) {
+  for (auto& [key, slot] : slots_) {
     if (slot.egress == id && !id.empty()) return &slot;
   }
   return nullptr;
 }
 
-bool EgressPlan::ours(const Egress& egress) const {
-  return !egress.track.empty() && egress.url == config_.dial_base + "/" + egress.track;
+EgressPlan::Slot* EgressPlan::find_key(const std::string& key) {
+  const auto found = slots_.find(key);
+  return found == slots_.end() ? nullptr : &found->second;
+}
+
+// Also what a former run has asked for in another mode.
+std::string EgressPlan::key_of(const Egress& egress) const {
+  const std::string start = config_.dial_base + "/";
+  if (!egress.url.starts_with(start)) return "";
+  const std::string key = egress.url.substr(start.size());
+  if (!egress.track.empty()) return key == egress.track ? key : "";
+  for (const char* prefix : {"person/", "pair/", "room/"}) {
+    const size_t length = std::string_view(prefix).size();
+    if (key.starts_with(prefix) && key.find('/', length) == key.npos) return key;
+  }
+  return "";
 }
 
 bool EgressPlan::wanted(const Slot& slot) const {
-  if (shutting_down_ || !slot.published) return false;
-  if (!config_.filter.permits(slot.identity, slot.source)) return false;
-  // Until it is known who that is, it may be somebody whose audio must not be asked for.
-  const auto person = people_.find(slot.identity);
-  return person != people_.end() && person->second.sid == slot.participant_sid &&
-         !person->second.machine;
-}
-
-void EgressPlan::learn(const Participant& participant, bool complete, int64_t now_ms) {
-  if (participant.identity.empty()) return;
-  const auto known = people_.find(participant.identity);
-  if (!complete) {
-    // A track's event tells who, but neither the name nor the kind.
-    if (known == people_.end() || known->second.sid != participant.sid) ask_participants(now_ms);
-    return;
-  }
-  if (known != people_.end() && known->second.sid == participant.sid &&
-      known->second.name == participant.name && known->second.metadata == participant.metadata &&
-      known->second.machine == participant.machine) {
-    return;
-  }
-  people_[participant.identity] = {participant.sid, participant.name, participant.metadata,
-                                   participant.machine};
-  PlanAction action;
-  action.kind = PlanAction::Kind::kRename;
-  action.identity = participant.identity;
-  action.name = participant.name;
-  action.metadata = participant.metadata;
-  actions_.push_back(std::move(action));
-}
-
-void EgressPlan::publish(const Participant& participant, const PublishedTrack& track,
-                         int64_t seen_ms) {
-  if (track.sid.empty() || !track.audio || participant.identity.empty()) return;
-  if (buried_.contains(track.sid)) return;
-  Slot& slot = slots_[track.sid];
-  slot.track = track.sid;
-  slot.identity = participant.identity;
-  slot.participant_sid = participant.sid;
-  slot.source = track.source;
-  slot.published = true;
-  slot.missing = 0;
-  slot.seen_ms = std::max(slot.seen_ms, seen_ms);
-  if (seen_ms >= slot.confirm_after_ms) slot.confirmed = true;
-}
-
-void EgressPlan::unpublish(Slot& slot, int64_t now_ms) {
-  if (!slot.published) return;
-  slot.published = false;
-  slot.unpublished_ms = now_ms;
-}
-
-void EgressPlan::bury(const std::string& track) {
-  if (track.empty() || !buried_.insert(track).second) return;
-  buried_order_.push_back(track);
-  if (buried_order_.size() <= kMaxBuried) return;
-  buried_.erase(buried_order_.front());
-  buried_order_.pop_front();
-}
-
-void EgressPlan::ask_participants(int64_t now_ms) {
-  poll_wanted_ = true;
-}
-
-void EgressPlan::on_participants(const std::vector<Participant>& participants, int64_t now_ms) {
-  poll_under_way_ = false;
-  poll_failures_ = 0;
-  poll_due_ms_ = now_ms;
-  set_reachable(true, "");
-  std::set<std::string> present;
-  std::set<std::string> identities;
-  for (const Participant& participant : participants) {
-    learn(participant, true, now_ms);
-    identities.insert(participant.identity);
-    for (const PublishedTrack& track : participant.tracks) {
-      publish(participant, track, poll_sent_ms_);
-      present.insert(track.sid);
+  if (shutting_down_) return false;
+  switch (config_.mode) {
+    case EgressMode::kTrack: {
+      const auto source = sources_.find(slot.track);
+      return source != sources_.end() && audible(source->second);
     }
+    case EgressMode::kPerson:
+      return std::all_of(slot.people.begin(), slot.people.end(), [&](const auto& identity) {
+        return seated_in(identity, slot) && members_.at(identity).present;
+      });
+    case EgressMode::kRoom:
+      break;
   }
-  for (auto& [sid, slot] : slots_) {
-    if (present.contains(sid)) continue;
-    if (!slot.confirmed && poll_sent_ms_ >= slot.confirm_after_ms) {
-      unpublish(slot, now_ms);
-    } else if (slot.seen_ms + kListLagMs < poll_sent_ms_) {
-      const bool idle = slot.state == Slot::State::kIdle;
-      if (++slot.missing >= kPollsToBelieve || idle) unpublish(slot, now_ms);
-    }
+  return slot.present && config_.filter.is_for_everybody();
+}
+
+bool EgressPlan::belongs_to(const std::string& sid, const Source& source, const Slot& slot) const {
+  switch (config_.mode) {
+    case EgressMode::kTrack:
+      return sid == slot.track;
+    case EgressMode::kPerson:
+      return std::find(slot.people.begin(), slot.people.end(), source.identity) !=
+             slot.people.end();
+    case EgressMode::kRoom:
+      break;
   }
-  // Who has gone is forgotten: 10,000 people may pass through a room in a day.
-  std::erase_if(people_, [&](const auto& person) {
-    return !identities.contains(person.first) &&
-           std::none_of(slots_.begin(), slots_.end(),
-                        [&](const auto& slot) { return slot.second.identity == person.first; });
+  return true;
+}
+
+// What it is for was seen since the last egress of it has ended.
+bool EgressPlan::slot_confirmed(const Slot& slot) const {
+  if (config_.mode == EgressMode::kPerson) {
+    return std::all_of(slot.people.begin(), slot.people.end(),
+                       [&](const auto& identity) { return members_.at(identity).confirmed; });
+  }
+  if (config_.mode == EgressMode::kTrack) return confirmed(sources_.at(slot.track));
+  return std::any_of(sources_.begin(), sources_.end(), [this](const auto& source) {
+    return audible(source.second) && confirmed(source.second);
   });
-  pump(now_ms);
 }
-
-void EgressPlan::on_participants_failed(const CallFailure& failure, int64_t now_ms) {
-  if (failure.kind == CallFailure::Kind::kNotFound) {
-    on_participants({}, now_ms);  // no room, nobody in it
-    return;
-  }
-  poll_under_way_ = false;
-  const int64_t wait_ms = back_off(++poll_failures_, kLongestProbeWaitMs);
-  poll_due_ms_ = now_ms + wait_ms;
-  set_reachable(false, failure.text);
-  pump(now_ms);
-}
-
-void EgressPlan::on_webhook(const WebhookEvent& event, int64_t now_ms) {
-  webhook_ms_ = now_ms;
-  const Participant* who = event.participant ? &*event.participant : nullptr;
-  if (event.event == "participant_joined" && who) {
-    learn(*who, true, now_ms);
-    for (const PublishedTrack& track : who->tracks) publish(*who, track, now_ms);
-  } else if (event.event == "participant_left" && who) {
-    for (auto& [sid, slot] : slots_) {
-      if (slot.identity != who->identity || slot.participant_sid != who->sid) continue;
-      bury(sid);
-      unpublish(slot, now_ms);
-    }
-  } else if (event.event == "track_published" && who && event.track) {
-    if (event.track->audio) learn(*who, false, now_ms);
-    publish(*who, *event.track, now_ms);
-  } else if (event.event == "track_unpublished" && event.track) {
-    bury(event.track->sid);
-    const auto found = slots_.find(event.track->sid);
-    if (found != slots_.end()) unpublish(found->second, now_ms);
-  } else if (event.event == "room_started" || event.event == "room_finished") {
-    // Which of two rooms of one name this tells of is not certain: the list is.
-    ask_participants(now_ms);
-  } else if (event.egress && ours(*event.egress)) {
-    heard_of(*event.egress, false, now_ms);
-  }
-  pump(now_ms);
-}
-
-// ---- sessions ----------------------------------------------------------------------------------
 
 int64_t EgressPlan::back_off(unsigned failures, int64_t longest_ms) {
   if (failures == 0) return 0;
@@ -233,12 +131,21 @@ void EgressPlan::tell(const char* step, const Slot* slot, const std::string& rea
     action.session = slot->session;
     action.egress = slot->egress;
     action.track = slot->track;
-    action.identity = slot->identity;
     action.attempt = slot->attempts;
-    const auto person = people_.find(slot->identity);
-    if (person != people_.end()) action.name = person->second.name;
+    for (const std::string& identity : slot->people) {
+      PlanAction one = action;
+      one.identity = identity;
+      one.name = name_of(identity);
+      actions_.push_back(std::move(one));
+    }
+    if (!slot->people.empty()) return;
   }
   actions_.push_back(std::move(action));
+}
+
+std::string EgressPlan::name_of(const std::string& identity) const {
+  const auto person = people_.find(identity);
+  return person == people_.end() ? "" : person->second.name;
 }
 
 void EgressPlan::set_reachable(bool reachable, const std::string& reason) {
@@ -271,9 +178,14 @@ void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, 
   slot.check_under_way = false;
   slot.stop_under_way = false;
   slot.since_ms = now_ms;
-  // It may have ended because the track did: asked for again only when it is seen since.
-  slot.confirmed = false;
-  slot.confirm_after_ms = now_ms;
+  // It may have ended because what it is for did: asked for again only when that is seen since.
+  if (config_.mode == EgressMode::kRoom) room_confirm_after_ms_ = now_ms;
+  for (auto& [sid, source] : sources_) {
+    if (!belongs_to(sid, source, slot)) continue;
+    source.confirm_after_ms = now_ms;
+    source.seen_ms = std::min(source.seen_ms, now_ms - 1);  // seen just before is not since
+  }
+  after_end(slot, !was_good && longest_wait_ms == kLongestWaitMs, now_ms);
   if (again) ask_participants(now_ms);
 }
 
@@ -287,9 +199,11 @@ void EgressPlan::stop(Slot& slot, const std::string& reason, int64_t now_ms) {
   tell("stopping", &slot, reason);
 }
 
-void EgressPlan::stop_stray(const Egress& egress, const char* why, int64_t now_ms) {
+void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const char* why,
+                            int64_t now_ms) {
   const auto [stray, added] = strays_.try_emplace(egress.id);
   if (!added) return;
+  stray->second.key = key;
   stray->second.track = egress.track;
   stray->second.due_ms = now_ms;
   PlanAction action;
@@ -316,14 +230,14 @@ void EgressPlan::on_start_answer(uint64_t session, const Egress& egress, int64_t
   set_reachable(true, "");
   Slot* const slot = find_session(session);
   if (!slot || slot->state != Slot::State::kStarting) {
-    if (!egress.over()) stop_stray(egress, "it is not needed any more", now_ms);
+    if (!egress.over()) stop_stray(egress, key_of(egress), "it is not needed any more", now_ms);
     pump(now_ms);
     return;
   }
   running_as(*slot, egress.id, now_ms);
   const auto early = over_early_.find(egress.id);
   const Egress& latest = early == over_early_.end() ? egress : early->second;
-  if (latest.over()) heard_of(Egress(latest), false, now_ms);
+  if (latest.over()) heard_of(Egress(latest), slot->key, false, now_ms);
   over_early_.erase(egress.id);
   pump(now_ms);
 }
@@ -338,7 +252,7 @@ void EgressPlan::on_start_failed(uint64_t session, const CallFailure& failure, i
       service_down_ = true;
       slot->state = Slot::State::kUncertain;
       slot->since_ms = slot->dialled ? slot->since_ms : now_ms;
-      slot->confirm_after_ms = now_ms;
+      slot->uncertain_ms = now_ms;
       list_due_ms_ = std::min(list_due_ms_, now_ms);
       if (failure.kind == CallFailure::Kind::kUnreachable) set_reachable(false, failure.text);
       break;
@@ -361,43 +275,42 @@ void EgressPlan::on_start_failed(uint64_t session, const CallFailure& failure, i
 }
 
 // From a webhook, from a list of active ones, or from a check.
-void EgressPlan::heard_of(const Egress& egress, bool from_list, int64_t now_ms) {
+void EgressPlan::heard_of(const Egress& egress, const std::string& key, bool from_list,
+                          int64_t now_ms) {
   if (egress.id.empty()) return;
   if (const auto stray = strays_.find(egress.id); stray != strays_.end()) {
     if (egress.over() && !stray->second.stop_under_way) strays_.erase(stray);
     return;
   }
-  if (Slot* slot = find_egress(egress.id)) {
+  if (Slot* known = find_egress(egress.id)) {
     if (!egress.over()) return;
     const bool failed = egress.status != EgressStatus::kComplete;
     if (egress.status == EgressStatus::kLimitReached) {
-      slot->failures = std::max(slot->failures, 6U);
+      known->failures = std::max(known->failures, 6U);
     }
-    ended(*slot, failed ? "failed" : "ended", failed ? egress.error : "", now_ms, kLongestWaitMs);
+    ended(*known, failed ? "failed" : "ended", failed ? egress.error : "", now_ms, kLongestWaitMs);
     return;
   }
-  const auto found = slots_.find(egress.track);
-  if (found != slots_.end() && found->second.state == Slot::State::kStarting) {
+  Slot* const slot = find_key(key);
+  if (slot && slot->state == Slot::State::kStarting) {
     // Told before the answer to the start is here. Its end would otherwise never be heard of.
     if (!egress.over()) return;
     if (over_early_.size() >= kMaxOverEarly) over_early_.clear();
     over_early_[egress.id] = egress;
     return;
   }
-  if (found != slots_.end() && found->second.state == Slot::State::kUncertain) {
-    Slot& slot = found->second;
-    if (egress.over()) return;
-    running_as(slot, egress.id, now_ms);
+  if (slot && slot->state == Slot::State::kUncertain) {
+    if (!egress.over()) running_as(*slot, egress.id, now_ms);
     return;
   }
   if (egress.over() || egress.status == EgressStatus::kEnding) return;
-  stop_stray(egress, list_known_ || !from_list ? "nobody waits for it" : "left from a former run",
-             now_ms);
+  stop_stray(egress, key,
+             list_known_ || !from_list ? "nobody waits for it" : "left from a former run", now_ms);
 }
 
 // The list does not show an egress of which the answer was lost.
 void EgressPlan::settle_uncertain(Slot& slot, int64_t now_ms) {
-  if (slot.confirm_after_ms > list_sent_ms_) {
+  if (slot.uncertain_ms > list_sent_ms_) {
     list_due_ms_ = std::min(list_due_ms_, now_ms);
   } else if (slot.dialled) {
     list_due_ms_ = std::min(list_due_ms_, now_ms + kListLagMs);  // it runs: the list is late
@@ -413,10 +326,11 @@ void EgressPlan::on_egress_list(const std::vector<Egress>& list, int64_t now_ms)
   list_due_ms_ = kNever;
   set_reachable(true, "");
   for (const Egress& egress : list) {
-    if (ours(egress)) heard_of(egress, true, now_ms);
+    const std::string key = key_of(egress);
+    if (!key.empty()) heard_of(egress, key, true, now_ms);
   }
   list_known_ = true;
-  for (auto& [track, slot] : slots_) {
+  for (auto& [key, slot] : slots_) {
     if (slot.state == Slot::State::kUncertain) settle_uncertain(slot, now_ms);
   }
   pump(now_ms);
@@ -433,7 +347,7 @@ void EgressPlan::on_egress_checked(const std::string& id, const Egress* egress, 
   Slot* const slot = find_egress(id);
   if (!slot || !slot->check_under_way) return;
   slot->check_under_way = false;
-  if (egress && egress->id == id) heard_of(*egress, false, now_ms);
+  if (egress && egress->id == id) heard_of(*egress, slot->key, false, now_ms);
   pump(now_ms);
 }
 
@@ -489,11 +403,12 @@ void EgressPlan::on_connection_ended(uint64_t session, int64_t now_ms) {
   if (slot->state == Slot::State::kStopping && slot->stop_done) {
     ended(*slot, "ended", slot->stop_reason, now_ms, kLongestWaitMs);
   } else if (slot->state == Slot::State::kRunning) {
-    if (slot->published) {
+    if (slot->present) {
       // Egress never dials again. It should have noticed; but it must not run on for nobody.
       stop(*slot, "the connection ended", now_ms);
     } else {
-      ended(*slot, "ended", "the track ended", now_ms, kLongestWaitMs);
+      const bool track = config_.mode == EgressMode::kTrack;
+      ended(*slot, "ended", track ? "the track ended" : "the room ended", now_ms, kLongestWaitMs);
     }
   }
   pump(now_ms);
@@ -510,13 +425,21 @@ bool EgressPlan::finished() const {
 
 std::vector<std::string> EgressPlan::unfinished() const {
   std::vector<std::string> names;
-  for (const auto& [track, slot] : slots_) {
+  for (const auto& [key, slot] : slots_) {
     if (slot.state == Slot::State::kIdle) continue;
     if (slot.state == Slot::State::kStopping && slot.stop_done) continue;
-    names.push_back(slot.identity + " (" + track + (slot.egress.empty() ? "" : ", " + slot.egress) +
-                    ")");
+    std::string who;
+    for (const std::string& identity : slot.people) {
+      who += (who.empty() ? "" : " and ") + identity;
+    }
+    if (who.empty()) who = "the room's mix";
+    const bool both = !slot.track.empty() && !slot.egress.empty();
+    const std::string which = slot.track + (both ? ", " : "") + slot.egress;
+    names.push_back(who + (which.empty() ? "" : " (" + which + ")"));
   }
-  for (const auto& [id, stray] : strays_) names.push_back(stray.track + " (" + id + ")");
+  for (const auto& [id, stray] : strays_) {
+    names.push_back(stray.track.empty() ? id : stray.track + " (" + id + ")");
+  }
   return names;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Which egresses of one room have to be started and stopped, and when: takes what is heard (answers
 // of the API, webhooks, dial-ins, time) and answers with actions. Pure: no network, no clock, so
-// every order of events can be tried. One egress a published track at a time, none for those who
-// are excluded, and none is left behind.
+// every order of events can be tried. One egress at a time for each published track, person, pair
+// of people, or for the room, none for those who are excluded, and none is left behind.
 //
 // Times are milliseconds of any monotonic clock. Not thread-safe.
 #pragma once
@@ -26,13 +26,26 @@ struct EgressFilter {
   unsigned sources = 7;           // TrackSource, or'ed
 
   bool permits(const std::string& identity, TrackSource source) const;
+  bool permits(const std::string& identity) const;  // with some source
+  // Nobody is left out, so that a mix of all may be asked for.
+  bool is_for_everybody() const { return include.empty() && exclude.empty(); }
+};
+
+// What one egress is for.
+enum class EgressMode {
+  kTrack,   // a published track
+  kPerson,  // somebody, whatever he publishes, unpublishes, and however often he comes back
+  kRoom,    // the mix of all
 };
 
 struct PlanConfig {
-  std::string dial_base;  // egresses that dial this, "/" and their track's id are ours
+  std::string dial_base;  // egresses that dial this, "/" and their key are ours
   EgressFilter filter;
-  int64_t poll_ms = 1000;  // 0 = rely on webhooks
-  uint64_t seed = 1;       // of the jitter
+  EgressMode mode = EgressMode::kTrack;
+  bool pair = false;        // with kPerson: two people an egress, left and right
+  int64_t away_ms = 60000;  // with kPerson and kRoom: kept for so long while nobody of it is there
+  int64_t poll_ms = 1000;   // 0 = rely on webhooks
+  uint64_t seed = 1;        // of the jitter
 };
 
 struct CallFailure {
@@ -52,19 +65,26 @@ struct PlanAction {
     kListParticipants,
     kListEgress,   // the room's active ones
     kCheckEgress,  // `egress`, whatever its state
-    kStart,        // a track egress of `track` that dials in as `session`
+    kStart,        // an egress of `track`, `people` or the room, that dials `key` as `session`
     kStop,         // `egress`
     kRevoke,       // `session` may not dial in any more
-    kRename,       // `identity` has `name` and `metadata` now
-    kTell,         // a message for the application
+    kRename,       // `identity` has `name`, `metadata` and `attributes` now
+    kTell,         // a message for the application; of a pair, one about each
+  };
+  struct Who {
+    std::string identity;
+    std::string name;
   };
   Kind kind = Kind::kTell;
   uint64_t session = 0;
   std::string egress;
-  std::string track;
+  std::string key;          // of kStart: what follows dial_base and "/"
+  std::vector<Who> people;  // of kStart: none = the room; two are left and right
+  std::string track;        // "" = not of a track
   std::string identity;
   std::string name;
   std::string metadata;
+  std::string attributes;
   // Of kTell: requested, started, connected, ended, failed, stopping, leftover, unreachable,
   // reachable.
   std::string step;
@@ -121,26 +141,53 @@ class EgressPlan {
 
  private:
   struct Person;
+  struct Source;
+  struct Member;
   struct Slot;
   struct Stray;
 
   Slot* find_session(uint64_t session);
   Slot* find_egress(const std::string& id);
-  bool ours(const Egress& egress) const;
+  Slot* find_key(const std::string& key);
+  std::string key_of(const Egress& egress) const;  // "" = not ours
+  bool audible(const Source& source) const;
+  int64_t confirm_after(const Source& source) const;
+  bool confirmed(const Source& source) const;
   bool wanted(const Slot& slot) const;
+  bool belongs_to(const std::string& sid, const Source& source, const Slot& slot) const;
+  bool slot_confirmed(const Slot& slot) const;
+  std::string no_reason_to_run(const Slot& slot, int64_t now_ms) const;
+
+  // egressplansources.cpp: who and what is there.
   void learn(const Participant& participant, bool complete, int64_t now_ms);
   void publish(const Participant& participant, const PublishedTrack& track, int64_t seen_ms);
-  void unpublish(Slot& slot, int64_t now_ms);
   void bury(const std::string& track);
   void ask_participants(int64_t now_ms);
-  void heard_of(const Egress& egress, bool from_list, int64_t now_ms);
+  void forget_people(const std::set<std::string>& identities);
+  void survey(int64_t now_ms);
+
+  // egressplanseats.cpp: who is heard by which egress, where it is people that are asked for.
+  void seat_people(int64_t now_ms);
+  void survey_members(int64_t now_ms);
+  void leave_seats(int64_t now_ms);
+  void give_seats(int64_t now_ms);
+  void pair_up(std::vector<std::string> newcomers, int64_t now_ms);
+  void unseat(const Slot& slot);
+  void after_end(const Slot& slot, bool failed, int64_t now_ms);
+  bool is_half(const std::string& identity, const Member& member, int64_t settled_ms);
+  Slot& slot_for(std::vector<std::string> people);
+  bool seated_in(const std::string& identity, const Slot& slot) const;
+  bool in_the_way(const Slot& other, const Slot& slot) const;
+
+  void heard_of(const Egress& egress, const std::string& key, bool from_list, int64_t now_ms);
   void settle_uncertain(Slot& slot, int64_t now_ms);
   void running_as(Slot& slot, const std::string& id, int64_t now_ms);
   void ended(Slot& slot, const char* step, const std::string& reason, int64_t now_ms,
              int64_t longest_wait_ms);
   void stop(Slot& slot, const std::string& reason, int64_t now_ms);
-  void stop_stray(const Egress& egress, const char* why, int64_t now_ms);
+  void stop_stray(const Egress& egress, const std::string& key, const char* why, int64_t now_ms);
   void set_reachable(bool reachable, const std::string& reason);
+  std::string name_of(const std::string& identity) const;
   int64_t back_off(unsigned failures, int64_t longest_ms);
   void tell(const char* step, const Slot* slot, const std::string& reason, int64_t wait_ms = 0);
 
@@ -148,6 +195,7 @@ class EgressPlan {
   void pump(int64_t now_ms);
   void pump_polls(int64_t now_ms);
   void pump_slot(Slot& slot, int64_t now_ms);
+  void pump_strays(int64_t now_ms);
   void pump_starts(int64_t now_ms);
   bool may_start(const Slot& slot, int64_t now_ms);
   void start(Slot& slot, int64_t now_ms);
@@ -160,12 +208,15 @@ class EgressPlan {
   bool begun_ = false;
   bool shutting_down_ = false;
 
-  std::map<std::string, Person> people_;  // by identity
-  std::map<std::string, Slot> slots_;     // by track
-  std::map<std::string, Stray> strays_;   // by egress: ours, but not wanted
-  std::set<std::string> buried_;          // tracks whose end was told: they never come back
+  std::map<std::string, Person> people_;   // by identity
+  std::map<std::string, Source> sources_;  // by track
+  std::map<std::string, Member> members_;  // by identity, with kPerson
+  std::map<std::string, Slot> slots_;      // by key
+  std::map<std::string, Stray> strays_;    // by egress: ours, but not wanted
+  std::set<std::string> buried_;           // tracks whose end was told: they never come back
   std::deque<std::string> buried_order_;
-  std::map<std::string, Egress> over_early_;  // ended before the answer to their start
+  std::map<std::string, Egress> over_early_;       // ended before the answer to their start
+  int64_t room_confirm_after_ms_ = INT64_MIN / 2;  // with kRoom, as Source::confirm_after_ms
   uint64_t last_session_ = 0;
 
   bool poll_under_way_ = false;
@@ -182,7 +233,7 @@ class EgressPlan {
   unsigned list_failures_ = 0;
 
   bool reachable_ = true;
-  // Nobody there to do it: one track at a time tries, for all of them.
+  // Nobody there to do it: one egress at a time tries, for all of them.
   bool service_down_ = false;
   unsigned probe_failures_ = 0;
   int64_t probe_due_ms_ = 0;

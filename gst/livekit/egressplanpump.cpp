@@ -36,7 +36,21 @@ void EgressPlan::wake_at(int64_t ms) {
 void EgressPlan::pump(int64_t now_ms) {
   next_wake_ms_ = kNever;
   if (!begun_) return;
-  for (auto& [track, slot] : slots_) pump_slot(slot, now_ms);
+  survey(now_ms);
+  for (auto& [key, slot] : slots_) pump_slot(slot, now_ms);
+  pump_strays(now_ms);
+  if (!shutting_down_) pump_starts(now_ms);
+  std::erase_if(slots_, [&](const auto& entry) {
+    const Slot& slot = entry.second;
+    if (slot.state != Slot::State::kIdle) return false;
+    if (config_.mode != EgressMode::kPerson) return !slot.present;
+    return std::none_of(slot.people.begin(), slot.people.end(),
+                        [&](const auto& identity) { return seated_in(identity, slot); });
+  });
+  pump_polls(now_ms);
+}
+
+void EgressPlan::pump_strays(int64_t now_ms) {
   for (auto& [id, stray] : strays_) {
     if (stray.stop_under_way) continue;
     if (stray.due_ms > now_ms) {
@@ -50,11 +64,6 @@ void EgressPlan::pump(int64_t now_ms) {
     action.track = stray.track;
     actions_.push_back(std::move(action));
   }
-  if (!shutting_down_) pump_starts(now_ms);
-  std::erase_if(slots_, [](const auto& slot) {
-    return slot.second.state == Slot::State::kIdle && !slot.second.published;
-  });
-  pump_polls(now_ms);
 }
 
 void EgressPlan::pump_polls(int64_t now_ms) {
@@ -93,18 +102,45 @@ void EgressPlan::pump_polls(int64_t now_ms) {
   actions_.emplace_back().kind = PlanAction::Kind::kListParticipants;
 }
 
+// "" = it may go on.
+std::string EgressPlan::no_reason_to_run(const Slot& slot, int64_t now_ms) const {
+  if (shutting_down_) return "shutting down";
+  const bool gone = slot.gone_ms != kNever;
+  switch (config_.mode) {
+    case EgressMode::kTrack: {
+      const auto source = sources_.find(slot.track);
+      if (source != sources_.end() &&
+          !config_.filter.permits(source->second.identity, source->second.source)) {
+        return "not wanted any more";
+      }
+      return gone && slot.gone_ms + kTailMs <= now_ms ? "the track ended" : "";
+    }
+    case EgressMode::kPerson: {
+      bool moved = false;
+      for (const std::string& identity : slot.people) {
+        const Member& member = members_.at(identity);
+        if (!config_.filter.permits(identity) || member.denied) return "not wanted any more";
+        if (seated_in(identity, slot)) return "";
+        moved = moved || !member.slot.empty();
+      }
+      return moved ? "heard by another egress now" : "not there any more";
+    }
+    case EgressMode::kRoom:
+      break;
+  }
+  if (!config_.filter.is_for_everybody()) return "a mix of all would have in it who is excluded";
+  return gone && slot.gone_ms + config_.away_ms <= now_ms ? "nobody is there any more" : "";
+}
+
 void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
   if (slot.state == Slot::State::kRunning) {
-    const bool tail = !slot.published && !shutting_down_;
-    const bool permitted = !shutting_down_ && config_.filter.permits(slot.identity, slot.source);
-    if (!permitted) {
-      stop(slot, shutting_down_ ? "shutting down" : "not wanted any more", now_ms);
-    } else if (tail && slot.unpublished_ms + kTailMs <= now_ms) {
-      stop(slot, "the track ended", now_ms);
+    const std::string reason = no_reason_to_run(slot, now_ms);
+    if (!reason.empty()) {
+      stop(slot, reason, now_ms);
     } else if (!slot.dialled && slot.since_ms + kDialWithinMs <= now_ms) {
       stop(slot, "it did not connect to public-url within 20 s", now_ms);
-    } else if (tail) {
-      wake_at(slot.unpublished_ms + kTailMs);
+    } else if (slot.gone_ms != kNever && config_.mode != EgressMode::kPerson) {
+      wake_at(slot.gone_ms + (config_.mode == EgressMode::kTrack ? kTailMs : config_.away_ms));
     }
   }
   if (slot.state == Slot::State::kRunning && !slot.dialled) {
@@ -141,9 +177,16 @@ void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
 }
 
 bool EgressPlan::may_start(const Slot& slot, int64_t now_ms) {
-  if (slot.state != Slot::State::kIdle || !slot.confirmed || !wanted(slot)) return false;
+  if (slot.state != Slot::State::kIdle || !wanted(slot) || !slot_confirmed(slot)) return false;
+  // What a former run left of people may have any two of them in it.
+  const bool any_stray = config_.mode != EgressMode::kTrack;
   if (std::any_of(strays_.begin(), strays_.end(),
-                  [&slot](const auto& stray) { return stray.second.track == slot.track; })) {
+                  [&](const auto& stray) { return any_stray || stray.second.key == slot.key; })) {
+    return false;
+  }
+  if (config_.mode == EgressMode::kPerson &&
+      std::any_of(slots_.begin(), slots_.end(),
+                  [&](const auto& other) { return in_the_way(other.second, slot); })) {
     return false;
   }
   const int64_t due_ms = service_down_ ? std::max(slot.due_ms, probe_due_ms_) : slot.due_ms;
@@ -164,12 +207,9 @@ void EgressPlan::pump_starts(int64_t now_ms) {
   if (!list_known_) return;
   forget_old(first_tries_, now_ms);
   forget_old(retries_, now_ms);
-  auto under_way =
-      static_cast<size_t>(std::count_if(slots_.begin(), slots_.end(), [](const auto& slot) {
-        return slot.second.state == Slot::State::kStarting ||
-               slot.second.state == Slot::State::kUncertain;
-      }));
-  for (auto& [track, slot] : slots_) {
+  auto under_way = static_cast<size_t>(std::count_if(
+      slots_.begin(), slots_.end(), [](const auto& slot) { return slot.second.under_way(); }));
+  for (auto& [key, slot] : slots_) {
     if (under_way >= (service_down_ ? 1 : kStartsAtOnce)) return;
     if (!may_start(slot, now_ms)) continue;
     start(slot, now_ms);
@@ -188,9 +228,11 @@ void EgressPlan::start(Slot& slot, int64_t now_ms) {
   PlanAction action;
   action.kind = PlanAction::Kind::kStart;
   action.session = slot.session;
+  action.key = slot.key;
   action.track = slot.track;
-  action.identity = slot.identity;
-  action.name = people_[slot.identity].name;
+  for (const std::string& identity : slot.people) {
+    action.people.push_back({identity, name_of(identity)});
+  }
   actions_.push_back(std::move(action));
   tell("requested", &slot, "");
 }

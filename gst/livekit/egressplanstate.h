@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What EgressPlan remembers of each participant and track; private to it.
+// What EgressPlan remembers of participants, tracks and egresses; private to it.
 #pragma once
 
 #include "egressplan.h"
@@ -8,12 +8,45 @@ namespace livekit {
 
 inline constexpr int64_t kNever = INT64_MAX;
 inline constexpr int64_t kLongAgo = INT64_MIN / 2;
+// A session that lived for so long was a good one: its end says nothing about the next.
+inline constexpr int64_t kGoodSessionMs = 10000;
+// A failed session has cost a process of the egress service.
+inline constexpr int64_t kLongestWaitMs = 30000;
+// A server may tell of something first and list it a little later.
+inline constexpr int64_t kListLagMs = 1000;
+// Asking a server that has nobody for it costs next to nothing, and audio has to flow again soon.
+inline constexpr int64_t kLongestProbeWaitMs = 1000;
 
 struct EgressPlan::Person {
   std::string sid;
   std::string name;
   std::string metadata;
+  std::string attributes;
   bool machine = false;
+};
+
+// An audio track that somebody publishes.
+struct EgressPlan::Source {
+  std::string identity;
+  std::string participant_sid;
+  TrackSource source = TrackSource::kOther;
+  bool published = true;
+  int64_t seen_ms = kLongAgo;  // when it was last known to be published
+  unsigned missing = 0;        // polls in a row that did not show it
+  // Only what was seen since shows that it is still there: an egress of it has ended then.
+  int64_t confirm_after_ms = kLongAgo;
+};
+
+// Somebody for whom there is an egress, or should be.
+struct EgressPlan::Member {
+  std::string slot;  // key of the one he is heard by, "" = none yet
+  std::string next;  // key of the one he moves to; until it has dialled in he is heard by `slot`
+  bool present = false;  // publishes what may be asked for
+  bool confirmed = false;
+  bool denied = false;  // publishes, but nothing that may be asked for
+  int64_t away_since_ms = kNever;
+  int64_t confirm_after_ms = kLongAgo;  // as a Source's
+  int64_t pair_after_ms = kLongAgo;     // a pair has failed: alone until then
 };
 
 struct EgressPlan::Slot {
@@ -25,26 +58,21 @@ struct EgressPlan::Slot {
     kStopping,   // StopEgress is under way, or will be tried again
   };
 
-  std::string track;
-  std::string identity;
-  std::string participant_sid;
-  TrackSource source = TrackSource::kOther;
+  std::string key;
+  std::string track;                // with kTrack
+  std::vector<std::string> people;  // identities; none with kRoom
 
-  bool published = true;
-  int64_t seen_ms = 0;  // when it was last known to be published
-  int64_t unpublished_ms = 0;
-  unsigned missing = 0;  // polls in a row that did not show it
-  // Only a poll that was sent since shows whether it is still there.
-  int64_t confirm_after_ms = kLongAgo;
-  bool confirmed = true;
+  bool present = false;  // what it is for is there
+  int64_t gone_ms = kNever;
 
   State state = State::kIdle;
   uint64_t session = 0;
   std::string egress;
   bool dialled = false;
   bool connection_over = false;
-  int64_t since_ms = 0;  // start of the state; of the connection, once dialled
-  int64_t due_ms = 0;    // next try, next check or next stop
+  int64_t since_ms = 0;             // start of the state; of the connection, once dialled
+  int64_t due_ms = 0;               // next try, next check or next stop
+  int64_t uncertain_ms = kLongAgo;  // only a list that was asked for since tells what became of it
   unsigned failures = 0;
   unsigned attempts = 0;
   bool check_under_way = false;
@@ -52,9 +80,12 @@ struct EgressPlan::Slot {
   bool stop_done = false;  // but the connection still brings what was on its way
   unsigned stop_tries = 0;
   std::string stop_reason;
+
+  bool under_way() const { return state == State::kStarting || state == State::kUncertain; }
 };
 
 struct EgressPlan::Stray {
+  std::string key;
   std::string track;
   bool stop_under_way = false;
   unsigned tries = 0;

@@ -145,14 +145,13 @@ class EgressReporter final : public livekit::EgressObserver {
     } else if (step.step == "failed" && step.attempt == 1) {
       GST_ELEMENT_WARNING(
           element_, RESOURCE, READ,
-          ("The egress of %s failed: %s. It is tried again while the track is there.",
-           identity.c_str(), step.reason.c_str()),
+          ("The egress of %s failed: %s. It is tried again while there is something to hear.",
+           identity.empty() ? "the room's mix" : identity.c_str(), step.reason.c_str()),
           ("track %s, egress %s", step.track.c_str(), step.egress.c_str()));
     }
   }
-  void on_participant(const std::string& identity, const std::string& name,
-                      const std::string& metadata) override {
-    if (const auto room = room_.lock()) room->describe(identity, name, metadata);
+  void on_participant(const std::string& identity, const livekit::ParticipantText& text) override {
+    if (const auto room = room_.lock()) room->describe(identity, text);
   }
 
  private:
@@ -263,8 +262,12 @@ bool start_egresses(GstLivekitWsSrc* self) {
 bool make_controller(GstLivekitWsSrc* self, const livekit::Settings& settings, guint16 port,
                      const std::shared_ptr<livekit::Room>& room,
                      std::shared_ptr<livekit::EgressController>* controller) {
+  std::string error = livekit::wrong_combination(settings.egress);
+  if (!error.empty()) {
+    GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("%s", error.c_str()), (nullptr));
+    return false;
+  }
   if (!settings.egress.enabled) return true;
-  std::string error;
   const auto config =
       livekit::make_controller_config(settings.egress, settings.room.label, settings.route.path,
                                       port, !settings.listener.tls_certificate.empty(), error);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "livekitapi.h"
 
+#include <map>
+#include <memory>
+
 #include "jsonreader.h"
 #include "trackaddress.h"
 #include "utf8.h"
@@ -40,12 +43,46 @@ void each_object(JsonArray* list, Take take) {
   }
 }
 
+// Keys in order, so that the same attributes are the same text.
+std::string read_attributes(JsonObject* object) {
+  std::map<std::string, std::string> sorted;
+  const std::unique_ptr<GList, decltype(&g_list_free)> names(
+      object ? json_object_get_members(object) : nullptr, g_list_free);
+  for (const GList* name = names.get(); name; name = name->next) {
+    const auto* key = static_cast<const char*>(name->data);
+    JsonNode* value = json_object_get_member(object, key);
+    if (JSON_NODE_HOLDS_VALUE(value) && json_node_get_value_type(value) == G_TYPE_STRING) {
+      sorted[key] = json_node_get_string(value);
+    }
+  }
+  std::string text;
+  for (const auto& [key, value] : sorted) {
+    text += (text.empty() ? "{" : ",") + json_quote(key) + ":" + json_quote(value);
+  }
+  return text.empty() ? text : text + "}";
+}
+
+// Where an egress dials that was asked for by StartEgress, as the request had it.
+std::string first_output_url(JsonObject* request) {
+  std::string url;
+  each_object(json_list(request, "outputs"), [&](JsonObject* output) {
+    JsonArray* urls = json_list(json_child(output, "stream"), "urls");
+    if (!url.empty() || !urls || json_array_get_length(urls) == 0) return;
+    JsonNode* first = json_array_get_element(urls, 0);
+    if (JSON_NODE_HOLDS_VALUE(first) && json_node_get_value_type(first) == G_TYPE_STRING) {
+      url = json_node_get_string(first);
+    }
+  });
+  return url;
+}
+
 Participant read_participant(JsonObject* object) {
   Participant participant;
   participant.sid = json_text(object, "sid");
   participant.identity = json_text(object, "identity");
   participant.name = json_text(object, "name");
   participant.metadata = json_text(object, "metadata");
+  participant.attributes = read_attributes(json_child(object, "attributes"));
   JsonObject* permission = json_child(object, "permission");
   participant.machine = is_enum(object, "kind", "EGRESS", 2) ||
                         is_enum(object, "kind", "AGENT", 4) || json_flag(permission, "hidden") ||
@@ -84,6 +121,9 @@ Egress read_egress(JsonObject* object) {
     each_object(json_list(object, "streamResults"), [&](JsonObject* stream) {
       if (egress.url.empty()) egress.url = without_query(json_text(stream, "url"));
     });
+  }
+  if (egress.url.empty()) {
+    egress.url = without_query(first_output_url(json_child(object, "egress")));
   }
   return egress;
 }
@@ -147,6 +187,22 @@ std::string start_track_egress_body(std::string_view room, std::string_view trac
                                     std::string_view url) {
   return "{\"room_name\":" + json_quote(room) + ",\"track_id\":" + json_quote(track) +
          ",\"websocket_url\":" + json_quote(url) + "}";
+}
+
+std::string start_people_egress_body(std::string_view room,
+                                     const std::vector<std::string>& identities,
+                                     std::string_view url) {
+  std::string audio = identities.empty() ? "\"capture_all\":true" : "\"routes\":[";
+  for (size_t i = 0; i < identities.size(); ++i) {
+    const char* side = i == 0 ? "AUDIO_CHANNEL_LEFT" : "AUDIO_CHANNEL_RIGHT";
+    const char* channel = identities.size() == 1 ? "AUDIO_CHANNEL_BOTH" : side;
+    audio += (i == 0 ? "" : ",") + std::string("{\"participant_identity\":") +
+             json_quote(identities[i]) + ",\"channel\":\"" + channel + "\"}";
+  }
+  if (!identities.empty()) audio += "]";
+  return "{\"room_name\":" + json_quote(room) + ",\"media\":{\"audio\":{" + audio +
+         "}},\"outputs\":[{\"stream\":{\"protocol\":\"WEBSOCKET\",\"urls\":[" + json_quote(url) +
+         "]}}]}";
 }
 
 std::string stop_egress_body(std::string_view egress_id) {

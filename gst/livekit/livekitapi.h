@@ -23,8 +23,9 @@ struct PublishedTrack {
 struct Participant {
   std::string sid;
   std::string identity;
-  std::string name;      // "" = none
-  std::string metadata;  // "" = none
+  std::string name;        // "" = none
+  std::string metadata;    // "" = none
+  std::string attributes;  // a JSON object of texts, sorted; "" = none
   // An egress, an agent, or hidden: never asked for audio.
   bool machine = false;
   std::vector<PublishedTrack> tracks;
@@ -43,7 +44,7 @@ enum class EgressStatus {
 struct Egress {
   std::string id;
   std::string room;
-  std::string track;  // "" = not of a track
+  std::string track;  // "" = not of a track, but of people or of a room
   std::string url;    // where it dials, without its query
   EgressStatus status = EgressStatus::kStarting;
   std::string error;  // the server's words
@@ -73,6 +74,10 @@ std::optional<Egress> parse_egress(std::string_view answer);
 // Bodies of requests.
 std::string start_track_egress_body(std::string_view room, std::string_view track,
                                     std::string_view url);
+// An egress of people: one on both channels, or two, left and right; of the room's mix without any.
+std::string start_people_egress_body(std::string_view room,
+                                     const std::vector<std::string>& identities,
+                                     std::string_view url);
 std::string stop_egress_body(std::string_view egress_id);
 std::string list_room_egress_body(std::string_view room);
 std::string list_one_egress_body(std::string_view egress_id);

@@ -27,8 +27,30 @@ constexpr guint DEFAULT_MAX_BACKLOG_MS = 30000;
 enum Playout { kPlayoutAligned, kPlayoutArrival };
 constexpr Playout DEFAULT_PLAYOUT = kPlayoutAligned;
 
-enum EgressMode { kEgressNone, kEgressTrack };
-constexpr EgressMode DEFAULT_EGRESS = kEgressNone;
+enum Egress { kEgressNone, kEgressTrack, kEgressPerson, kEgressMix };
+constexpr Egress DEFAULT_EGRESS = kEgressNone;
+constexpr guint DEFAULT_AWAY_TIMEOUT_MS = 60000;
+
+void set_egress(livekit::EgressSettings& settings, gint egress) {
+  settings.enabled = egress != kEgressNone;
+  settings.mode = livekit::EgressMode::kTrack;
+  if (egress == kEgressPerson) settings.mode = livekit::EgressMode::kPerson;
+  if (egress == kEgressMix) settings.mode = livekit::EgressMode::kRoom;
+}
+
+gint get_egress(const livekit::EgressSettings& settings) {
+  if (!settings.enabled) return kEgressNone;
+  switch (settings.mode) {
+    case livekit::EgressMode::kTrack:
+      return kEgressTrack;
+    case livekit::EgressMode::kPerson:
+      return kEgressPerson;
+    case livekit::EgressMode::kRoom:
+      return kEgressMix;
+  }
+  return kEgressNone;
+}
+
 constexpr guint ALL_SOURCES = guint(livekit::TrackSource::kMicrophone) |
                               guint(livekit::TrackSource::kScreenShareAudio) |
                               guint(livekit::TrackSource::kOther);
@@ -55,6 +77,9 @@ GType gst_livekit_ws_src_egress_get_type(void) {
     static const GEnumValue values[] = {
         {kEgressNone, "Somebody else starts the egresses", "none"},
         {kEgressTrack, "One track egress for each published audio track of the room", "track"},
+        {kEgressPerson, "One egress a person, over all tracks and however often he comes back",
+         "person"},
+        {kEgressMix, "One egress, the mix of all", "mix"},
         {0, nullptr, nullptr},
     };
     return g_enum_register_static("GstLivekitWsSrcEgress", values);
@@ -80,7 +105,8 @@ GType gst_livekit_ws_src_sources_get_type(void) {
 namespace livekit {
 
 Settings::Settings() {
-  egress.enabled = DEFAULT_EGRESS == kEgressTrack;
+  set_egress(egress, DEFAULT_EGRESS);
+  egress.away_timeout_ms = DEFAULT_AWAY_TIMEOUT_MS;
   egress.sources = ALL_SOURCES;
   egress.webhook_path = DEFAULT_WEBHOOK_PATH;
   egress.poll_interval_ms = DEFAULT_POLL_INTERVAL_MS;
@@ -169,7 +195,13 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
       settings.room.label = text();
       break;
     case PROP_EGRESS:
-      settings.egress.enabled = g_value_get_enum(value) == kEgressTrack;
+      set_egress(settings.egress, g_value_get_enum(value));
+      break;
+    case PROP_PAIR:
+      settings.egress.pair = g_value_get_boolean(value) != FALSE;
+      break;
+    case PROP_AWAY_TIMEOUT:
+      settings.egress.away_timeout_ms = g_value_get_uint(value);
       break;
     case PROP_LIVEKIT_URL:
       settings.egress.livekit_url = text();
@@ -258,7 +290,13 @@ bool get_property(const Settings& settings, guint id, GValue* value) {
       set_text(settings.room.label);
       break;
     case PROP_EGRESS:
-      g_value_set_enum(value, settings.egress.enabled ? kEgressTrack : kEgressNone);
+      g_value_set_enum(value, get_egress(settings.egress));
+      break;
+    case PROP_PAIR:
+      g_value_set_boolean(value, settings.egress.pair);
+      break;
+    case PROP_AWAY_TIMEOUT:
+      g_value_set_uint(value, settings.egress.away_timeout_ms);
       break;
     case PROP_LIVEKIT_URL:
       set_text(settings.egress.livekit_url);
@@ -308,6 +346,18 @@ void install_egress_properties(GObjectClass* object_class) {
       object_class, PROP_EGRESS,
       g_param_spec_enum("egress", "Egress", "Which egresses of the room the element starts itself",
                         GST_TYPE_LIVEKIT_WS_SRC_EGRESS, DEFAULT_EGRESS, kReady));
+  g_object_class_install_property(
+      object_class, PROP_PAIR,
+      g_param_spec_boolean("pair", "Pair",
+                           "Two people share an egress with egress=person, and are taken apart "
+                           "again: half the sessions",
+                           FALSE, kReady));
+  g_object_class_install_property(
+      object_class, PROP_AWAY_TIMEOUT,
+      g_param_spec_uint("away-timeout", "Away time-out",
+                        "With egress=person and mix, how long an egress is kept while those it is "
+                        "for are away or publish no audio, in milliseconds (0 = not at all)",
+                        0, G_MAXUINT, DEFAULT_AWAY_TIMEOUT_MS, kReady));
   text(PROP_LIVEKIT_URL, "livekit-url", "LiveKit URL",
        "LiveKit's server, as in wss://HOST (empty = LIVEKIT_URL of the environment)", nullptr,
        kReady);

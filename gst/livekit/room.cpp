@@ -6,6 +6,7 @@
 
 #include "arrivalline.h"
 #include "livekitdebug.h"
+#include "splitconnection.h"
 
 namespace livekit {
 namespace {
@@ -108,20 +109,19 @@ void Room::stop() {
   const GstClockTime running_time = GST_CLOCK_TIME_IS_VALID(next_pts_) ? next_pts_ : 0;
   for (std::unique_ptr<Track>& track : std::exchange(tracks_, {})) {
     track->abandon(running_time);
-    note_removed(*track);
+    note_removed(*track, is_last_of_pair(track->request().session));
   }
 }
 
-void Room::describe(const std::string& identity, const std::string& name,
-                    const std::string& metadata) {
+void Room::describe(const std::string& identity, const ParticipantText& text) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  descriptions_[identity] = {name, metadata};
+  descriptions_[identity] = text;
   has_descriptions_ = true;
 }
 
-void Room::describe_tracks() {
+void Room::describe_tracks(const SliceTime& slice) {
   if (!has_descriptions_) return;
-  std::map<std::string, std::pair<std::string, std::string>> descriptions;
+  std::map<std::string, ParticipantText> descriptions;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     descriptions.swap(descriptions_);
@@ -131,7 +131,7 @@ void Room::describe_tracks() {
     const auto found = descriptions.find(track->request().identity);
     // Only those whose name is the server's to tell.
     if (found == descriptions.end() || track->request().session == 0) continue;
-    track->describe(found->second.first, found->second.second);
+    track->describe(found->second, slice.pts);
   }
 }
 
@@ -159,9 +159,13 @@ Verdict Room::on_request(const TrackRequest& request) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!accepting_) return {kServiceUnavailable, "this room is closing"};
   }
-  GstStructure* caller = describe(request);
-  const bool welcome = observer_->on_caller_connecting(caller);
-  gst_structure_free(caller);
+  bool welcome = true;
+  for (const TrackRequest* who : {&request, request.right.get()}) {
+    if (!who) continue;
+    GstStructure* caller = describe(*who);
+    welcome = observer_->on_caller_connecting(caller) && welcome;
+    gst_structure_free(caller);
+  }
   if (!welcome) return {kForbidden, "the application refused this caller"};
   return {};
 }
@@ -228,7 +232,7 @@ void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
   SliceTime slice;
   if (eos_done_ || !begin_slice(tick, index, now, &slice)) return;
   admit_newcomers(slice);
-  describe_tracks();
+  describe_tracks(slice);
   if (eos_requested_ && !closing_) close_for_eos(slice);
   step_tracks(slice);
   check_flow();
@@ -270,8 +274,29 @@ std::string Room::unique_stream_id(const std::string& track) const {
   return id;
 }
 
+// Each of the two is a track of his own from here on.
+void Room::admit_pair(Newcomer newcomer, const SliceTime& slice) {
+  const TrackRequest right = *newcomer.request.right;
+  newcomer.request.right.reset();
+  auto [left_connection, right_connection] =
+      split_connection(std::move(newcomer.connection), newcomer.request.format);
+  whole_pairs_.insert(right.session);
+  admit({std::move(newcomer.request), std::move(left_connection)}, slice);
+  admit({right, std::move(right_connection)}, slice);
+}
+
+// False for the first of two whose connection is one: it goes on for the other.
+bool Room::is_last_of_pair(uint64_t session) {
+  return whole_pairs_.erase(session) == 0;
+}
+
 void Room::admit(Newcomer newcomer, const SliceTime& slice) {
-  if (std::any_of(tracks_.begin(), tracks_.end(), [&newcomer](const auto& other) {
+  if (newcomer.request.right) {
+    admit_pair(std::move(newcomer), slice);
+    return;
+  }
+  const bool has_identity = !newcomer.request.identity.empty();
+  if (has_identity && std::any_of(tracks_.begin(), tracks_.end(), [&newcomer](const auto& other) {
         return other->request().identity == newcomer.request.identity;
       })) {
     ++counters_.same_identity;
@@ -306,13 +331,14 @@ void Room::step_tracks(const SliceTime& slice) {
 
 void Room::remove_track(std::unique_ptr<Track> track, GstClockTime running_time) {
   track->end(running_time);
-  if (listener_) listener_->connection_ended(this);
-  note_removed(*track);
+  const bool last = is_last_of_pair(track->request().session);
+  if (last && listener_) listener_->connection_ended(this);
+  note_removed(*track, last);
 }
 
-void Room::note_removed(const Track& track) {
+void Room::note_removed(const Track& track, bool connection_over) {
   ++counters_.removed;
-  observer_->on_session(track.request().session, false);
+  if (connection_over) observer_->on_session(track.request().session, false);
   GstStructure* caller = describe(track.request());
   gst_structure_set(caller, "pad", G_TYPE_STRING, track.pad().name().c_str(), "reason",
                     G_TYPE_STRING, track.end_reason(), nullptr);
@@ -342,7 +368,7 @@ void Room::close_for_eos(const SliceTime& slice) {
 // Nobody is there whose pad could carry the EOS: an empty track does.
 void Room::push_eos_without_tracks() {
   const auto nobody = std::make_shared<const TrackRequest>();
-  TrackPad pad(pad_context_, next_pad_++, nobody, "eos", is_room_clocked({}, config_.playout));
+  TrackPad pad(pad_context_, next_pad_++, nobody, "eos", is_room_clocked(*nobody, config_.playout));
   pad.add();
   pad.push_eos();
   pad.remove();

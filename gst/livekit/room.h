@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,7 @@ class Room final : public Route, private RoomClock::Client {
   // Ends all tracks after what they hold has been played, each with EOS; nobody is let in.
   void request_eos();
   // Somebody has this name and metadata from now on.
-  void describe(const std::string& identity, const std::string& name, const std::string& metadata);
+  void describe(const std::string& identity, const ParticipantText& text);
 
   GstStructure* stats() const;  // transfer full
   GstClockTime latency() const { return latency_of(config_, has_opus_); }
@@ -89,10 +90,12 @@ class Room final : public Route, private RoomClock::Client {
   bool begin_slice(GstClockTime tick, guint64 index, GstClockTime now, SliceTime* slice);
   void admit_newcomers(const SliceTime& slice);
   void admit(Newcomer newcomer, const SliceTime& slice);
+  void admit_pair(Newcomer newcomer, const SliceTime& slice);
+  bool is_last_of_pair(uint64_t session);
   void step_tracks(const SliceTime& slice);
   void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
-  void note_removed(const Track& track);
-  void describe_tracks();
+  void note_removed(const Track& track, bool connection_over);
+  void describe_tracks(const SliceTime& slice);
   void close_for_eos(const SliceTime& slice);
   void push_eos_without_tracks();
   void check_flow();
@@ -113,6 +116,7 @@ class Room final : public Route, private RoomClock::Client {
   PadContext pad_context_;
   std::vector<std::unique_ptr<Track>> tracks_;
   guint next_pad_ = 0;
+  std::set<uint64_t> whole_pairs_;  // sessions of which both people's tracks are here
   GstClockTime next_pts_ = GST_CLOCK_TIME_NONE;
   Counters counters_;
   bool closing_ = false;
@@ -127,7 +131,7 @@ class Room final : public Route, private RoomClock::Client {
 
   mutable std::mutex mutex_;  // guards all below
   std::deque<Newcomer> newcomers_;
-  std::map<std::string, std::pair<std::string, std::string>> descriptions_;  // by identity
+  std::map<std::string, ParticipantText> descriptions_;  // by identity
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;

@@ -45,16 +45,19 @@ Track::Track(const PadContext& context, guint index, TrackRequest request,
       room_(std::move(room)),
       connection_(std::move(connection)),
       media_(TrackMedia::create(request_->format, options)),
-      pad_(context, index, request_, stream_id, is_room_clocked(request_->format, options)) {}
+      pad_(context, index, request_, stream_id, is_room_clocked(*request_, options)) {}
 
 Track::~Track() = default;
 
 void Track::post(const char* event, GstClockTime running_time) {
   const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
                                 request_->name.c_str(), ROOM_AUDIO_SILENCE_DBOV, muted_};
-  gst_element_post_message(
-      element_, room_audio_message_new_track(element_, event, room_.c_str(), pad_.name().c_str(),
-                                             &track, running_time));
+  GstMessage* message = room_audio_message_new_track(element_, event, room_.c_str(),
+                                                     pad_.name().c_str(), &track, running_time);
+  gst_structure_set(gst_message_writable_structure(message), "metadata", G_TYPE_STRING,
+                    request_->metadata.c_str(), "attributes", G_TYPE_STRING,
+                    request_->attributes.c_str(), nullptr);
+  gst_element_post_message(element_, message);
 }
 
 void Track::start(GstClockTime running_time) {
@@ -74,7 +77,8 @@ void Track::on_text(std::string_view text) {
   // A flood of texts must not hold up the other tracks.
   if (++texts_in_slice_ > kMostTextsInSlice) return;
   if (const auto muted = parse_muted_text(text)) {
-    muted_ = *muted;
+    // In the mix of a room it is said of anybody.
+    if (request_->scope != TrackRequest::Scope::kRoom) muted_ = *muted;
     return;
   }
   if (!std::exchange(unknown_text_logged_, true)) {
@@ -158,13 +162,18 @@ bool Track::step(const SliceTime& slice, gint64 now_us, gint64 deadline_us) {
   return true;
 }
 
-void Track::describe(const std::string& name, const std::string& metadata) {
-  if (request_->name == name && request_->metadata == metadata) return;
+void Track::describe(const ParticipantText& text, GstClockTime running_time) {
+  if (request_->name == text.name && request_->metadata == text.metadata &&
+      request_->attributes == text.attributes) {
+    return;
+  }
   auto changed = std::make_shared<TrackRequest>(*request_);
-  changed->name = name;
-  changed->metadata = metadata;
+  changed->name = text.name;
+  changed->metadata = text.metadata;
+  changed->attributes = text.attributes;
   request_ = std::move(changed);
   pad_.describe(request_);
+  post("described", running_time);
 }
 
 void Track::close(const char* reason, GstClockTime deadline) {

@@ -37,8 +37,8 @@ class Track final : private MessageHandler {
   // Reads what has arrived and hands on one slice. False when the track is over. A backlog is read
   // on until `deadline_us` only, so that it does not hold up the other tracks.
   bool step(const SliceTime& slice, gint64 now_us, gint64 deadline_us);
-  // Whose it is, has this name and metadata from now on: in tags, metas and messages.
-  void describe(const std::string& name, const std::string& metadata);
+  // Whose it is, has this name and so on from now on: in tags, metas and messages.
+  void describe(const ParticipantText& text, GstClockTime running_time);
   // Ends the track from our side; what it holds is played for `grace` at most.
   void close(const char* reason, GstClockTime deadline);
   // Ends on the spot, without EOS: the element is shutting down.

@@ -26,14 +26,31 @@ struct AudioFormat {
 
 // One upgrade request, parsed. The token is not in here: it is checked and forgotten.
 struct TrackRequest {
-  std::string room;      // "" when the address does not tell
-  std::string identity;  // never "": falls back to the track id
-  std::string name;      // falls back to the identity
-  std::string metadata;  // what LiveKit's API says of the participant, "" = nothing
-  std::string track;     // never "": made up when the address does not tell
-  std::string remote;    // "127.0.0.1:41234", "" when the peer is already gone
+  // Whose audio a connection carries.
+  enum class Scope {
+    kTrack,   // a published track
+    kPerson,  // somebody, over whatever tracks he publishes
+    kRoom,    // everybody, mixed
+  };
+  Scope scope = Scope::kTrack;
+  std::string room;        // "" when the address does not tell
+  std::string identity;    // "" of a room's mix only: falls back to the track id
+  std::string name;        // falls back to the identity
+  std::string metadata;    // what LiveKit's API says of the participant, "" = nothing
+  std::string attributes;  // a JSON object, "" = nothing
+  std::string track;       // never "": made up when the address does not tell
+  std::string remote;      // "127.0.0.1:41234", "" when the peer is already gone
   AudioFormat format;
   uint64_t session = 0;  // of the egress that was asked for; 0 = it came by itself
+  // Somebody else, who is on the right channel; then `identity` is on the left one.
+  std::shared_ptr<const TrackRequest> right;
+};
+
+// What LiveKit's API says of somebody.
+struct ParticipantText {
+  std::string name;
+  std::string metadata;
+  std::string attributes;  // a JSON object
 };
 
 // Answer to a request: 0 = welcome, else the HTTP status and what to tell the peer.

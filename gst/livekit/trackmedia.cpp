@@ -287,8 +287,10 @@ class ArrivalOpus final : public TrackMedia {
 
 }  // namespace
 
-bool is_room_clocked(const AudioFormat& format, const PlayoutOptions& options) {
-  return !options.arrival && format.encoding != AudioFormat::Encoding::kOpus;
+bool is_room_clocked(const TrackRequest& request, const PlayoutOptions& options) {
+  // A mixer takes a mix as it takes any other source: nobody's track.
+  return !options.arrival && request.format.encoding != AudioFormat::Encoding::kOpus &&
+         request.scope != TrackRequest::Scope::kRoom;
 }
 
 std::unique_ptr<TrackMedia> TrackMedia::create(const AudioFormat& format,

@@ -62,7 +62,7 @@ class TrackMedia {
   virtual guint64 dropped_frames() const { return 0; }
 };
 
-// True when pads of that format and playout carry the room's equal slices.
-bool is_room_clocked(const AudioFormat& format, const PlayoutOptions& options);
+// True when pads of that format and playout carry the room's equal slices of somebody's track.
+bool is_room_clocked(const TrackRequest& request, const PlayoutOptions& options);
 
 }  // namespace livekit

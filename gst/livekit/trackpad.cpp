@@ -96,11 +96,16 @@ void TrackPad::push_sticky_events(const PadContext& context, const std::string& 
 }
 
 void TrackPad::push_tags() {
-  GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_->name.c_str(), GST_TAG_ARTIST,
-                                      request_->identity.c_str(), nullptr);
-  if (!request_->metadata.empty()) {
-    const std::string comment = "livekit-metadata=" + request_->metadata;
-    gst_tag_list_add(tags, GST_TAG_MERGE_REPLACE, GST_TAG_EXTENDED_COMMENT, comment.c_str(),
+  GstTagList* tags = gst_tag_list_new(GST_TAG_TITLE, request_->name.c_str(), nullptr);
+  if (!request_->identity.empty()) {
+    gst_tag_list_add(tags, GST_TAG_MERGE_REPLACE, GST_TAG_ARTIST, request_->identity.c_str(),
+                     nullptr);
+  }
+  const std::pair<const char*, const std::string*> comments[] = {
+      {"livekit-metadata=", &request_->metadata}, {"livekit-attributes=", &request_->attributes}};
+  for (const auto& [key, text] : comments) {
+    if (text->empty()) continue;
+    gst_tag_list_add(tags, GST_TAG_MERGE_APPEND, GST_TAG_EXTENDED_COMMENT, (key + *text).c_str(),
                      nullptr);
   }
   gst_tag_list_set_scope(tags, GST_TAG_SCOPE_STREAM);
@@ -131,9 +136,12 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
     GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
     discont_ = false;
   }
-  const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
-                                request_->name.c_str(), level_dbov, muted};
-  room_audio_buffer_set_track(buffer, &track);
+  // Nobody's: who speaks in a mix is for others to find out.
+  if (!is_mix()) {
+    const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
+                                  request_->name.c_str(), level_dbov, muted};
+    room_audio_buffer_set_track(buffer, &track);
+  }
   const GstFlowReturn flow = gst_pad_push(pad_, buffer);
   if (flow != *flow_) {
     GST_DEBUG_OBJECT(pad_, "flow is %s now", gst_flow_get_name(flow));
@@ -142,17 +150,22 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
   }
 }
 
+// The pool's buffers have a RoomAudioMeta, which those of a mix must not have.
+GstBuffer* TrackPad::make_buffer(size_t bytes) {
+  return is_mix() ? gst_buffer_new_allocate(nullptr, bytes, nullptr) : slices_.acquire(bytes);
+}
+
 void TrackPad::push_samples(const uint8_t* data, size_t bytes, GstClockTime pts,
                             GstClockTime duration, double level_dbov, bool muted) {
   if (*flow_ <= GST_FLOW_EOS) return;
-  GstBuffer* buffer = slices_.acquire(bytes);
+  GstBuffer* buffer = make_buffer(bytes);
   gst_buffer_fill(buffer, 0, data, bytes);
   push(buffer, pts, duration, level_dbov, muted);
 }
 
 void TrackPad::push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted) {
   if (*flow_ <= GST_FLOW_EOS) return;
-  GstBuffer* buffer = slices_.acquire(bytes);
+  GstBuffer* buffer = make_buffer(bytes);
   gst_buffer_memset(buffer, 0, 0, bytes);
   GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
   push(buffer, pts, duration, ROOM_AUDIO_SILENCE_DBOV, muted);

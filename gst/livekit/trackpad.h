@@ -40,7 +40,7 @@ class TrackPad {
   void push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted);
   void push_gap_event(GstClockTime pts, GstClockTime duration);
   void push_eos();
-  // The same track with another name or other metadata.
+  // The same track with another name or other metadata or attributes.
   void describe(std::shared_ptr<const TrackRequest> request);
   void set_discont() { discont_ = true; }
 
@@ -50,6 +50,8 @@ class TrackPad {
   const std::string& name() const { return name_; }
 
  private:
+  bool is_mix() const { return request_->scope == TrackRequest::Scope::kRoom; }
+  GstBuffer* make_buffer(size_t bytes);
   void push_tags();
   void push_sticky_events(const PadContext& context, const std::string& stream_id,
                           bool room_clocked);

@@ -61,6 +61,14 @@ class Caller {
     for (size_t i = 0; i < payload.size(); i += 2) std::memcpy(&payload[i], &value, 2);
     send_frame(2, payload);
   }
+  void send_stereo(size_t frames, int16_t left, int16_t right) {
+    std::string payload(frames * 4, '\0');
+    for (size_t i = 0; i < payload.size(); i += 4) {
+      std::memcpy(&payload[i], &left, 2);
+      std::memcpy(&payload[i + 2], &right, 2);
+    }
+    send_frame(2, payload);
+  }
   void send_text(const std::string& text) { send_frame(1, text); }
   void send_close() { send_frame(8, ""); }
   void hang_up() {

@@ -77,10 +77,12 @@ GstFlowReturn RoomElement::chain(GstPad* pad, GstObject*, GstBuffer* buffer) {
   GstMapInfo map;
   if (gst_buffer_map(buffer, &map, GST_MAP_READ)) {
     if (map.size >= 2) std::memcpy(&seen.first_sample, map.data, 2);
+    if (map.size >= 4) std::memcpy(&seen.second_sample, map.data + 2, 2);
     for (gsize i = 0; i < map.size; ++i) seen.all_zero &= map.data[i] == 0;
     gst_buffer_unmap(buffer, &map);
   }
   RoomAudioTrack track;
+  seen.has_meta = room_audio_buffer_get_n_tracks(buffer) >= 0;
   if (room_audio_buffer_get_track(buffer, 0, &track)) {
     seen.identity = track.identity;
     seen.name = track.name;
@@ -122,9 +124,12 @@ gboolean RoomElement::event(GstPad* pad, GstObject*, GstEvent* event) {
       gchar* title = nullptr;
       if (gst_tag_list_get_string(tags, GST_TAG_TITLE, &title)) seen.title = title;
       g_free(title);
-      gchar* comment = nullptr;
-      if (gst_tag_list_get_string(tags, GST_TAG_EXTENDED_COMMENT, &comment)) seen.comment = comment;
-      g_free(comment);
+      seen.comment.clear();
+      for (guint i = 0; i < gst_tag_list_get_tag_size(tags, GST_TAG_EXTENDED_COMMENT); ++i) {
+        const gchar* comment = nullptr;
+        gst_tag_list_peek_string_index(tags, GST_TAG_EXTENDED_COMMENT, i, &comment);
+        seen.comment += (i == 0 ? "" : ", ") + std::string(comment);
+      }
       break;
     }
     case GST_EVENT_GAP: {

@@ -27,6 +27,8 @@ struct BufferSeen {
   bool discont = false;
   int16_t first_sample = 0;
   bool all_zero = true;
+  bool has_meta = false;
+  int16_t second_sample = 0;  // of the other channel
   std::string identity, name, track;
   double level_dbov = 0;
   bool muted = false;

@@ -19,9 +19,15 @@ unsigned status(DialIns& dial_ins, const std::string& token, const std::string& 
   return result;
 }
 
+std::string issue(DialIns& dial_ins, uint64_t session, const std::string& track,
+                  const std::string& identity, const std::string& name, int64_t expires_ms) {
+  return dial_ins.issue(session, {TrackRequest::Scope::kTrack, track, {{identity, name}}},
+                        expires_ms);
+}
+
 TEST(DialIns, TheTokenSaysWhoItIs) {
   DialIns dial_ins("stand\nup");
-  const std::string token = dial_ins.issue(7, "TR_1", "a/../b \"x\"", "Zoë\n", 2000);
+  const std::string token = issue(dial_ins, 7, "TR_1", "a/../b \"x\"", "Zoë\n", 2000);
   TrackRequest request;
   EXPECT_EQ(status(dial_ins, token, "TR_1", 1999, &request), 0u);
   EXPECT_EQ(request.session, 7u);
@@ -34,7 +40,7 @@ TEST(DialIns, TheTokenSaysWhoItIs) {
 
 TEST(DialIns, OnceAtATime) {
   DialIns dial_ins("room");
-  const std::string token = dial_ins.issue(1, "TR_1", "alice", "Alice", 2000);
+  const std::string token = issue(dial_ins, 1, "TR_1", "alice", "Alice", 2000);
   EXPECT_EQ(status(dial_ins, token, "TR_1"), 0u);
   EXPECT_EQ(status(dial_ins, token, "TR_1"), 409u);
   dial_ins.release(1);
@@ -47,9 +53,9 @@ TEST(DialIns, OnceAtATime) {
 TEST(DialIns, ForThatTrackAndThatTimeOnly) {
   DialIns dial_ins("room");
   DialIns other("room");
-  const std::string token = dial_ins.issue(1, "TR_1", "alice", "Alice", 2000);
-  const std::string second = dial_ins.issue(2, "TR_2", "bob", "Bob", 2000);
-  other.issue(1, "TR_1", "alice", "Alice", 2000);
+  const std::string token = issue(dial_ins, 1, "TR_1", "alice", "Alice", 2000);
+  const std::string second = issue(dial_ins, 2, "TR_2", "bob", "Bob", 2000);
+  issue(other, 1, "TR_1", "alice", "Alice", 2000);
   EXPECT_EQ(status(dial_ins, token, "TR_2"), 401u);
   EXPECT_EQ(status(dial_ins, token, "TR_1", 2000), 401u) << "expired";
   EXPECT_EQ(status(other, token, "TR_1"), 401u) << "of another run";
@@ -68,12 +74,59 @@ TEST(DialIns, ForThatTrackAndThatTimeOnly) {
 
 TEST(DialIns, NamesFollowUntilTheCall) {
   DialIns dial_ins("room");
-  const std::string token = dial_ins.issue(1, "TR_1", "alice", "", 2000);
-  dial_ins.describe("alice", "Dr. Alice", "{\"a\":1}");
+  const std::string token = issue(dial_ins, 1, "TR_1", "alice", "", 2000);
+  dial_ins.describe("alice", "Dr. Alice", "{\"a\":1}", "{\"b\":\"2\"}");
   TrackRequest request;
   status(dial_ins, token, "TR_1", 1000, &request);
   EXPECT_EQ(request.name, "Dr. Alice");
   EXPECT_EQ(request.metadata, "{\"a\":1}");
+  EXPECT_EQ(request.attributes, "{\"b\":\"2\"}");
+}
+
+TEST(DialIns, APersonsTokenIsForAllHisTracks) {
+  DialIns dial_ins("standup");
+  const std::string token =
+      dial_ins.issue(3, {TrackRequest::Scope::kPerson, "Xy", {{"alice", ""}}}, 2000);
+  TrackRequest request;
+  EXPECT_EQ(status(dial_ins, token, "alice"), 401u);
+  EXPECT_EQ(status(dial_ins, token, "Xy", 1000, &request), 0u);
+  EXPECT_EQ(request.scope, TrackRequest::Scope::kPerson);
+  EXPECT_EQ(request.identity, "alice");
+  EXPECT_EQ(request.name, "alice");
+  EXPECT_EQ(request.track, "alice");
+  EXPECT_EQ(request.right, nullptr);
+}
+
+TEST(DialIns, APairIsLeftAndRight) {
+  DialIns dial_ins("standup");
+  const std::string token = dial_ins.issue(
+      4, {TrackRequest::Scope::kPerson, "Xy", {{"alice", "Alice"}, {"bob", "Bob"}}}, 2000);
+  dial_ins.describe("bob", "Dr. Bob", "", "{\"b\":\"2\"}");
+  TrackRequest request;
+  request.format.channels = 1;
+  EXPECT_EQ(dial_ins.admit(token, "Xy", 1000, request).http_status, 415u);
+  request.format.channels = 2;
+  request.format.encoding = AudioFormat::Encoding::kOpus;
+  EXPECT_EQ(dial_ins.admit(token, "Xy", 1000, request).http_status, 415u);
+  request.format = {};
+  EXPECT_EQ(dial_ins.admit(token, "Xy", 1000, request).http_status, 0u) << "not in use yet";
+  EXPECT_EQ(request.identity, "alice");
+  EXPECT_EQ(request.attributes, "");
+  ASSERT_NE(request.right, nullptr);
+  EXPECT_EQ(request.right->identity, "bob");
+  EXPECT_EQ(request.right->name, "Dr. Bob");
+  EXPECT_EQ(request.right->attributes, "{\"b\":\"2\"}");
+  EXPECT_EQ(request.right->session, 4u);
+}
+
+TEST(DialIns, AMixIsNobodys) {
+  DialIns dial_ins("standup");
+  const std::string token = dial_ins.issue(5, {TrackRequest::Scope::kRoom, "mix", {}}, 2000);
+  TrackRequest request;
+  EXPECT_EQ(status(dial_ins, token, "mix", 1000, &request), 0u);
+  EXPECT_EQ(request.scope, TrackRequest::Scope::kRoom);
+  EXPECT_EQ(request.identity, "");
+  EXPECT_EQ(request.name, "standup");
 }
 
 class Door : public Route {
@@ -109,7 +162,9 @@ class DialInRoute : public ::testing::Test {
     return call(path, query).verdict.http_status;
   }
   std::string issue(uint64_t session, const std::string& track) {
-    return "token=" + dial_ins->issue(session, track, "alice", "Alice", INT64_MAX);
+    return "token=" + dial_ins->issue(session,
+                                      {TrackRequest::Scope::kTrack, track, {{"alice", "Alice"}}},
+                                      INT64_MAX);
   }
   std::shared_ptr<DialIns> dial_ins = std::make_shared<DialIns>("standup");
   Door door;

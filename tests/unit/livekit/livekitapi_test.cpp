@@ -83,6 +83,34 @@ TEST(LivekitApi, AnswersAreInSnakeCase) {
   EXPECT_TRUE(parse_egress_list("{}")->empty());
 }
 
+TEST(LivekitApi, AttributesAreInOrder) {
+  const auto list = parse_participants(R"({"participants":[
+      {"identity":"a","attributes":{"z":"1","lk.agent":"x\"y","n":7}},
+      {"identity":"b","attributes":{}},{"identity":"c","attributes":[]}]})");
+  EXPECT_EQ((*list)[0].attributes, R"({"lk.agent":"x\"y","z":"1"})");
+  EXPECT_EQ((*list)[1].attributes, "");
+  EXPECT_EQ((*list)[2].attributes, "");
+}
+
+TEST(LivekitApi, AnEgressOfPeople) {
+  const std::string pair = start_people_egress_body("standup", {"a\"b", "bob"}, "wss://h/pair/X");
+  EXPECT_EQ(pair, R"({"room_name":"standup","media":{"audio":{"routes":[)"
+                  R"({"participant_identity":"a\"b","channel":"AUDIO_CHANNEL_LEFT"},)"
+                  R"({"participant_identity":"bob","channel":"AUDIO_CHANNEL_RIGHT"}]}},)"
+                  R"("outputs":[{"stream":{"protocol":"WEBSOCKET","urls":["wss://h/pair/X"]}}]})");
+  EXPECT_NE(start_people_egress_body("standup", {"bob"}, "u").find("AUDIO_CHANNEL_BOTH"),
+            std::string::npos);
+  EXPECT_NE(start_people_egress_body("standup", {}, "u").find(R"("audio":{"capture_all":true})"),
+            std::string::npos);
+  const auto list = parse_egress_list(R"({"items":[{"egress_id":"E","status":"EGRESS_STARTING",
+      "egress":{"outputs":[{"file":{}},{"stream":{"protocol":"WEBSOCKET",
+      "urls":["wss://h/pair/X?token=1"]}}]},"stream_results":[]},{"egress_id":"F",
+      "stream_results":[{"url":"wss://h/person/Y?token=1"}]}]})");
+  EXPECT_EQ((*list)[0].url, "wss://h/pair/X");
+  EXPECT_EQ((*list)[0].track, "");
+  EXPECT_EQ((*list)[1].url, "wss://h/person/Y");
+}
+
 TEST(LivekitApi, RubbishIsNothing) {
   for (const char* bad :
        {"", "null", "[]", "{", "\"x\"", "{\"event\":1}", "{}", "\xff\xfe", "<html>hello</html>"}) {

@@ -44,15 +44,25 @@ inline Egress egress(const std::string& id, const std::string& track,
   return info;
 }
 
+// Of people or of a room, as StartEgress makes them.
+inline Egress people_egress(const std::string& id, const std::string& key,
+                            EgressStatus status = EgressStatus::kStarting,
+                            const std::string& error = "") {
+  Egress info = egress(id, "", status, error);
+  info.url = std::string(kBase) + "/" + key;
+  return info;
+}
+
 class PlanTest : public ::testing::Test {
  protected:
-  void make(EgressFilter filter = {}, int64_t poll_ms = 1000) {
-    PlanConfig config;
+  void begin() {
     config.dial_base = kBase;
-    config.filter = std::move(filter);
-    config.poll_ms = poll_ms;
     plan = std::make_unique<EgressPlan>(config);
     plan->begin(now);
+  }
+  void make(EgressFilter filter = {}) {
+    config.filter = std::move(filter);
+    begin();
     take();
     plan->on_egress_list({}, now);
     take();
@@ -161,6 +171,7 @@ class PlanTest : public ::testing::Test {
     return start.session;
   }
 
+  PlanConfig config;
   int64_t now = 1'000'000;
   std::unique_ptr<EgressPlan> plan;
   std::vector<PlanAction> todo;
