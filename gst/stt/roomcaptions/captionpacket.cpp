@@ -110,7 +110,7 @@ std::string base64(std::string_view bytes) {
 
 std::vector<CaptionPacket> caption_packets(const Transcript& transcript,
                                            const std::string& session) {
-  const std::string name = livekit::printable_name(valid_utf8(display_name(transcript.speaker)));
+  std::string name = livekit::printable_name(valid_utf8(display_name(transcript.speaker)));
   const std::string text = valid_utf8(transcript.text);
   Segment segment{"SG_" + session + "_" + transcript.utterance, "", transcript.start_ns,
                   transcript.end_ns};
@@ -118,8 +118,13 @@ std::vector<CaptionPacket> caption_packets(const Transcript& transcript,
   // What one more letter for the ids of further segments takes is left over.
   constexpr size_t kSpare = 16;
   constexpr size_t kLeastTextBytes = 64;
-  const size_t around = to_json(transcript, segment, name).size() + kSpare;
+  size_t around = to_json(transcript, segment, name).size() + kSpare;
   std::vector<CaptionPacket> packets;
+  if (around + kLeastTextBytes > limit) {
+    // Front ends know the name by the identity.
+    name.clear();
+    around = to_json(transcript, segment, name).size() + kSpare;
+  }
   if (around + kLeastTextBytes > limit) return packets;
   const size_t for_text = limit - around;
   if (!transcript.is_final) {

@@ -7,6 +7,7 @@
 #include "livekit/jsonreader.h"
 #include "livekit/livekitapi.h"
 #include "livekit/utf8.h"
+#include "unit/livekit/hostilenames.h"
 
 namespace stt {
 namespace {
@@ -101,6 +102,21 @@ TEST(CaptionPacket, AnyNameAndTextComesThrough) {
     EXPECT_EQ(livekit::json_text(json.object(), "name"), livekit::printable_name(text));
     EXPECT_EQ(text_of(packet), text);
     EXPECT_TRUE(livekit::json_flag(segment_of(json), "final"));
+  }
+}
+
+TEST(CaptionPacket, HostileNames) {
+  for (const std::string& name : livekit::hostile_names()) {
+    Transcript transcript = said("Hello", false);
+    transcript.speaker = {"TR_a", name, name};
+    const CaptionPacket packet = only(transcript);
+    EXPECT_LE(packet.data.size(), kMaxLossyBytes) << name;
+    const livekit::JsonText call(send_data_body(name, packet));
+    EXPECT_EQ(livekit::json_text(call.object(), "room"), name);
+    const livekit::JsonText json(packet.data);
+    EXPECT_EQ(livekit::json_text(json.object(), "transcribedParticipantIdentity"), name);
+    EXPECT_EQ(livekit::json_text(json.object(), "name"),
+              name.size() < 1000 ? livekit::printable_name(name) : "");
   }
 }
 
