@@ -104,6 +104,7 @@ std::string make_api_token(const ApiCredentials& credentials, const VideoGrants&
   };
   if (grants.room_record) add("\"roomRecord\":true");
   if (grants.room_admin) add("\"roomAdmin\":true");
+  if (grants.room_list) add("\"roomList\":true");
   if (!grants.room.empty()) add("\"room\":" + json_quote(grants.room));
   // A server whose clock is a little behind must not find the token to be of the future.
   constexpr int64_t kClockMarginS = 10;
@@ -149,6 +150,9 @@ std::optional<JwtClaims> verify_jwt(std::string_view token, const ApiCredentials
   claims.sha256 = json_text(json.object(), "sha256");
   claims.not_before_s = json_number(json.object(), "nbf");
   claims.expires_s = json_number(json.object(), "exp");
+  JsonObject* video = json_child(json.object(), "video");
+  claims.video = {json_flag(video, "roomRecord"), json_flag(video, "roomAdmin"),
+                  json_flag(video, "roomList"), json_text(video, "room")};
   if (claims.issuer != credentials.key) return refuse("it names another API key");
   if (claims.expires_s <= 0) return refuse("it has no expiry");
   // No sums with foreign numbers: they may be anything.

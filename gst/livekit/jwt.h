@@ -32,6 +32,7 @@ struct ApiCredentials {
 struct VideoGrants {
   bool room_record = false;  // egress
   bool room_admin = false;   // of `room`
+  bool room_list = false;
   std::string room;
 };
 
@@ -48,6 +49,7 @@ struct JwtClaims {
   std::string sha256;  // webhooks: base64 of the body's digest
   int64_t not_before_s = 0;
   int64_t expires_s = 0;
+  VideoGrants video;
 };
 
 // Who claims to have signed it; nothing is verified. nullopt: not a token.

@@ -75,6 +75,10 @@ class Connection {
   int64_t next_wake_ns(int64_t now_ns) const;
   // Ends the session with a close frame right now (the user stops the simulator).
   void leave_now(int64_t now_ns);
+  // What is played ends as when its track ends at `at_s`.
+  void end_at(double at_s) { setup_.playback->end_at(at_s); }
+  // Without a close frame, as when the egress' process is killed.
+  void cut(int64_t now_ns) { end({}, now_ns); }
 
  private:
   void read(int64_t now_ns);

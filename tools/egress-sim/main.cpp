@@ -14,10 +14,10 @@
 #include <map>
 #include <thread>
 
-#include "cliploader.h"
 #include "compositeoutput.h"
-#include "groundtruth.h"
+#include "controlserver.h"
 #include "options.h"
+#include "preparation.h"
 #include "simulator.h"
 
 namespace egresssim {
@@ -30,12 +30,6 @@ void request_stop(int) {
   if (g_stop != 0) _exit(130);
   g_stop = 1;
 }
-
-struct Prepared {
-  Scenario scenario;
-  std::vector<Utterance> truth;
-  std::map<std::pair<size_t, size_t>, std::vector<Placement>> placements;  // by room, participant
-};
 
 // Written in place, never renamed over: the target may be a pipe or a device. "-" is stdout.
 bool write_text(const std::string& path, const std::string& text, std::string& error) {
@@ -66,65 +60,6 @@ bool write_truth(const Options& options, const Prepared& prepared, double starte
   if (options.receiver_start_s > 0) offset_s += started_utc_s - options.receiver_start_s;
   return write_text(options.stm_file, to_stm(prepared.truth, offset_s), error) &&
          write_text(options.rttm_file, to_rttm(prepared.truth, offset_s), error);
-}
-
-void add_truth(Prepared& prepared, const Room& room, const Participant& who, const Clip& clip,
-               const Audio& audio, double at_s) {
-  if (clip.text.empty()) return;
-  const double from_s = at_s + audio.speech_from_s;
-  const double to_s = at_s + audio.speech_to_s;
-  bool partly = false;
-  if (is_unheard(who, from_s, to_s, partly)) return;
-  if (partly)
-    std::fprintf(stderr,
-                 "egress-sim: only a part of what %s says at %.2f s is sent (mute, join or leave); "
-                 "the ground truth holds all of it: %s\n",
-                 who.identity.c_str(), from_s, clip.text.c_str());
-  prepared.truth.push_back({room.name, who.identity, from_s, to_s, clip.text});
-}
-
-// Loads all sound, completes the leave times, and works out the ground truth.
-bool prepare(const Options& options, Prepared& prepared, std::string& error) {
-  auto scenario = scenario_from_options(options, error);
-  if (!scenario) return false;
-  prepared.scenario = std::move(*scenario);
-  ClipLoader loader(options.cache_folder);
-  for (const Room& room : prepared.scenario.rooms) {
-    for (const Participant& who : room.participants) {
-      for (const Clip& clip : who.clips) {
-        if (loader.load(clip, error)) continue;
-        if (clip.line > 0)
-          error = options.scenario_file + ":" + std::to_string(clip.line) + ": " + error;
-        return false;
-      }
-    }
-  }
-  complete_leave_times(prepared.scenario, [&](const Clip& clip) {
-    std::string ignored;
-    return loader.load(clip, ignored)->duration_s();
-  });
-  std::shared_ptr<const Audio> load_signal;
-  for (size_t r = 0; r < prepared.scenario.rooms.size(); ++r) {
-    const Room& room = prepared.scenario.rooms[r];
-    for (size_t p = 0; p < room.participants.size(); ++p) {
-      const Participant& who = room.participants[p];
-      auto& placements = prepared.placements[{r, p}];
-      if (who.load_signal) {
-        if (!load_signal) load_signal = make_load_signal(prepared.scenario.seed);
-        // Talkers of a room take turns, roughly.
-        for (double at_s = -2.0 * static_cast<double>(p % 5); at_s < *who.leave_s; at_s += 10)
-          placements.push_back({load_signal, at_s});
-      }
-      for (const Clip& clip : who.clips) {
-        const auto audio = loader.load(clip, error);
-        for (const double at_s : clip_starts(clip, who)) {
-          placements.push_back({audio, at_s});
-          add_truth(prepared, room, who, clip, *audio, at_s);
-        }
-      }
-    }
-  }
-  return true;
 }
 
 // Two participants with the same key send the same packets.
@@ -353,6 +288,11 @@ int run(const Options& options) {
     const bool at_once = options.receiver_start_s <= 0 || options.check;
     if (at_once && !write_truth(options, prepared, 0, error)) return fail(error, 2);
     return options.check ? 0 : run_composite(options, prepared);
+  }
+
+  if (options.control) {
+    if (!write_truth(options, prepared, 0, error)) return fail(error, 2);
+    return options.check ? 0 : run_control(options, prepared);
   }
 
   Simulator::Settings settings;

@@ -3,6 +3,8 @@
 
 #include <glib.h>
 
+#include <map>
+
 namespace egresssim {
 namespace {
 
@@ -25,6 +27,12 @@ Room composite (one of these instead of the WebSockets):
   --rtmp URL, --mp4 FILE, --ogg FILE, --hls FOLDER, --wav FILE
                     RTMP in real time; files at once, or in real time with --live
 
+LiveKit's side of the API (instead of dialling by itself):
+  --control [ADDRESS:]PORT   answers LiveKit's egress API and dials where it is told to; without
+                    --upstream it also knows who is in the rooms: those of the scenario, which
+                    starts with the first call
+  --fault KIND@FROM[:SECONDS][=WHO]   unavailable, fail, no-dial, kill, kill-after, delay, hang, down
+
 In URL, FILE and FOLDER {room} stands for the room's name; in the WebSocket's URL also {identity},
 {track}, {name} and {token} for the connection's own.
 
@@ -35,6 +43,7 @@ Examples:
   egress-sim --capture two-participants --url ws://127.0.0.1:9000 --only alice
   egress-sim --scenario meeting.json --rtmp rtmp://127.0.0.1/live/{room} --stm truth.stm
   egress-sim --scenario meeting.json --hls /var/www/standup --live --playlist-length 5
+  egress-sim --scenario meeting.json --control 7880 --webhook http://127.0.0.1:9000/livekit/webhook
 
 Exit status: 0 all was sent, 1 a connection was refused or ended early, 2 wrong usage or scenario.
 )";
@@ -61,6 +70,13 @@ struct Raw {
   gchar* hls = nullptr;
   gchar* wav = nullptr;
   gchar** stalls = nullptr;
+  gchar* control = nullptr;
+  gchar* api_key = nullptr;
+  gchar* api_secret = nullptr;
+  gchar* upstream = nullptr;
+  gchar** webhooks = nullptr;
+  gchar* data_log = nullptr;
+  gchar** faults = nullptr;
   gint playlist_length = 0;
   gdouble segment_s = 4;
   gboolean composite = FALSE;
@@ -74,10 +90,11 @@ struct Raw {
   gboolean verbose = FALSE;
 
   ~Raw() {
-    for (gchar* text : {url, token, scenario, room, profile, format, ca, cache, stm, rttm, times,
-                        summary, capture, rtmp, mp4, ogg, hls, wav})
+    for (gchar* text : {url, token, scenario, room,    profile,    format,   ca,      cache,
+                        stm, rttm,  times,    summary, capture,    rtmp,     mp4,     ogg,
+                        hls, wav,   control,  api_key, api_secret, upstream, data_log})
       g_free(text);
-    for (gchar** list : {speak, only, stalls}) g_strfreev(list);
+    for (gchar** list : {speak, only, stalls, webhooks, faults}) g_strfreev(list);
   }
 };
 
@@ -115,6 +132,13 @@ std::string check_options(const Options& o, const Raw& raw) {
   if (!o.composite && (raw.live || raw.fragmented || raw.stalls != nullptr || raw.no_mute_stall ||
                        raw.no_dtx_gaps || raw.playlist_length > 0))
     return "--live, --fragmented, --stall, --playlist-length and --no-... go with a composite";
+  if (!o.control && (raw.upstream != nullptr || raw.webhooks != nullptr ||
+                     raw.data_log != nullptr || raw.faults != nullptr))
+    return "--upstream, --webhook, --data-log and --fault go with --control";
+  if (o.control && (o.composite || raw.capture != nullptr || raw.url != nullptr))
+    return "--control is told where to dial: no --url, --capture or composite";
+  if (o.control && (o.format == "opus" || o.receiver_start_s > 0))
+    return "--format opus and --receiver-start do not go with --control";
   if (raw.playlist_length < 0 || raw.segment_s < 1)
     return "--segment is at least 1 and --playlist-length not negative";
   return {};
@@ -148,6 +172,38 @@ std::string take_composite(const Raw& raw, Options& o) {
   for (const std::string& text : take_list(raw.stalls)) {
     std::string error;
     if (!parse_stall(text, o.stalls.emplace_back(), error)) return error;
+  }
+  return {};
+}
+
+std::string take_control(const Raw& raw, Options& o) {
+  if (raw.control == nullptr) return {};
+  ControlOptions& control = o.control.emplace();
+  std::string where = raw.control;
+  if (const size_t colon = where.rfind(':'); colon != where.npos) {
+    control.address = where.substr(0, colon);
+    where = where.substr(colon + 1);
+  }
+  guint64 port = 0;
+  if (!g_ascii_string_to_unsigned(where.c_str(), 10, 1, 65535, &port, nullptr))
+    return "--control is PORT or ADDRESS:PORT, not " + std::string(raw.control);
+  control.port = static_cast<uint16_t>(port);
+  const auto given_or_environment = [](const gchar* given, const char* variable) {
+    const gchar* text = given != nullptr ? given : g_getenv(variable);
+    return std::string(text != nullptr ? text : "");
+  };
+  control.api_key = given_or_environment(raw.api_key, "LIVEKIT_API_KEY");
+  control.api_secret = given_or_environment(raw.api_secret, "LIVEKIT_API_SECRET");
+  if (control.api_key.empty() || control.api_secret.empty())
+    return "--control needs --api-key and --api-secret (or LIVEKIT_API_KEY, LIVEKIT_API_SECRET)";
+  take(control.upstream, raw.upstream);
+  take(control.data_log, raw.data_log);
+  control.webhooks = take_list(raw.webhooks);
+  for (const std::string& text : take_list(raw.faults)) {
+    std::string error;
+    auto fault = parse_fault(text, 0, error);
+    if (!fault) return error;
+    control.faults.push_back(std::move(*fault));
   }
   return {};
 }
@@ -207,6 +263,20 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
       {"speed", 0, 0, G_OPTION_ARG_DOUBLE, &o.speed, "with --capture: X times as fast", "X"},
       {"check", 0, 0, G_OPTION_ARG_NONE, &raw.check,
        "read everything, write --stm and --rttm, connect nowhere", nullptr},
+      {"control", 0, 0, G_OPTION_ARG_STRING, &raw.control,
+       "answer LiveKit's API there, and dial where it is asked to", "[ADDRESS:]PORT"},
+      {"api-key", 0, 0, G_OPTION_ARG_STRING, &raw.api_key,
+       "with --control: key of the API (default LIVEKIT_API_KEY)", "TEXT"},
+      {"api-secret", 0, 0, G_OPTION_ARG_STRING, &raw.api_secret,
+       "with --control: its secret (default LIVEKIT_API_SECRET)", "TEXT"},
+      {"upstream", 0, 0, G_OPTION_ARG_STRING, &raw.upstream,
+       "with --control: all but the egress API goes on to this LiveKit server", "URL"},
+      {"webhook", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.webhooks,
+       "with --control: where webhooks go; may be repeated", "URL"},
+      {"data-log", 0, 0, G_OPTION_ARG_FILENAME, &raw.data_log,
+       "with --control: write what SendData sends here instead of to stdout", "FILE"},
+      {"fault", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.faults,
+       "with --control: something goes wrong; may be repeated", "KIND@FROM[:SECONDS][=WHO]"},
       {"composite", 0, 0, G_OPTION_ARG_NONE, &raw.composite,
        "room composite by RTMP to rtmp://127.0.0.1:1935/live/{room}", nullptr},
       {"rtmp", 0, 0, G_OPTION_ARG_STRING, &raw.rtmp, "room composite by RTMP to URL", "URL"},
@@ -274,6 +344,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code, std:
   o.check = raw.check != FALSE;
   o.verbose = raw.verbose != FALSE;
   std::string wrong = take_composite(raw, o);
+  if (wrong.empty()) wrong = take_control(raw, o);
   if (wrong.empty()) wrong = check_options(o, raw);
   if (!wrong.empty()) return fail(wrong);
   return o;
@@ -358,11 +429,19 @@ std::optional<Scenario> scenario_from_options(const Options& options, std::strin
   if (options.seed >= 0) scenario->seed = static_cast<unsigned>(options.seed);
   scenario = clone_scenario(*scenario, options.rooms, options.participants);
   for (Room& room : scenario->rooms) {
+    split_publications(room);
+    std::map<std::string, int> tracks;  // of an identity so far
     for (Participant& who : room.participants) {
       if (options.clock_ppm != 0) who.clock_ppm = options.clock_ppm;
       if (options.jitter_ms > 0) who.jitter_ms = options.jitter_ms;
       if (who.name.empty()) who.name = who.identity;
-      if (who.track.empty()) who.track = make_track_id(room.name, who.identity, scenario->seed);
+      // Who comes again, or publishes again, has another track.
+      const int number = tracks[who.identity]++;
+      if (who.track.empty()) {
+        who.track = make_track_id(room.name,
+                                  who.identity + (number > 0 ? "\n" + std::to_string(number) : ""),
+                                  scenario->seed);
+      }
     }
   }
   return scenario;

@@ -2,14 +2,28 @@
 // The command line of egress-sim.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "compositeoutput.h"
+#include "controlfaults.h"
 #include "scenario.h"
 
 namespace egresssim {
+
+// A stand-in for LiveKit's server and egress service.
+struct ControlOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;
+  std::string api_key;
+  std::string api_secret;
+  std::string upstream;  // a real server's address; "" = the scenario says who is there
+  std::vector<std::string> webhooks;
+  std::string data_log;  // where SendData's payloads go; "" or "-" = stdout
+  std::vector<ControlFault> faults;
+};
 
 struct Options {
   std::string url = "ws://127.0.0.1:9000/{room}/{identity}/{track}?name={name}";
@@ -47,6 +61,9 @@ struct Options {
   std::optional<CompositeTarget> composite;
   CompositeTiming composite_timing;
   std::vector<Stall> stalls;
+
+  // Waits to be asked for egresses instead of dialling by itself.
+  std::optional<ControlOptions> control;
 };
 
 // nullopt: `exit_code` and, if not empty, `message` (for stderr) say why not to go on.

@@ -35,6 +35,8 @@ class Playback {
   // How many audio messages are due at `now_ns`, and dropping that many of the oldest ones.
   virtual int64_t overdue_audio(int64_t now_ns) const = 0;
   virtual void drop_audio(int64_t count) = 0;
+  // The track ends then, before or after begin(); what has been taken stays as it was.
+  virtual void end_at(double) {}
   // Simulated network stalls, known after begin().
   virtual std::vector<Stall> stalls() const { return {}; }
 };
@@ -53,11 +55,13 @@ class TrackPlayback : public Playback {
   Outgoing take(uint8_t* payload) override;
   int64_t overdue_audio(int64_t now_ns) const override;
   void drop_audio(int64_t count) override;
+  void end_at(double at_s) override;
   std::vector<Stall> stalls() const override;
 
  private:
   struct Started;
   TrackInput input_;
+  std::unique_ptr<Participant> ended_;  // `input_.who`, once end_at() has been called
   std::shared_ptr<OpusStream> opus_;
   std::unique_ptr<Started> started_;
 };

@@ -51,6 +51,15 @@ bool check_participant(const Participant& who, const std::string& at, std::strin
       return fail("the mutes of " + who.identity + " must be in order and not overlap");
     muted_until = mute.to_s;
   }
+  double unpublished_until = -1;
+  for (const Mute& pause : who.unpublished) {
+    if (pause.to_s <= pause.from_s || pause.from_s < unpublished_until)
+      return fail("\"unpublished\" of " + who.identity +
+                  " must be in order, not overlap, and end after it starts: [from, to]");
+    unpublished_until = pause.to_s;
+  }
+  if (!who.kind.empty() && who.kind != "agent")
+    return fail("\"kind\" of " + who.identity + " is \"agent\", or not there");
   return true;
 }
 
@@ -142,6 +151,46 @@ Scenario clone_scenario(const Scenario& scenario, int rooms, int participants) {
     }
   }
   return result;
+}
+
+void split_publications(Room& room) {
+  std::vector<Participant> publications;
+  int stay = 0;
+  for (const Participant& who : room.participants) {
+    std::vector<Mute> published;
+    double from_s = who.join_s;
+    const double leave_s = who.leave_s.value_or(INFINITY);
+    for (const Mute& pause : who.unpublished) {
+      const double to_s = std::min(pause.from_s, leave_s);
+      if (to_s > from_s) published.push_back({from_s, to_s});
+      from_s = std::max(from_s, pause.to_s);
+    }
+    if (from_s < leave_s) published.push_back({from_s, leave_s});
+    size_t number = 0;
+    for (const Mute& time : published) {
+      Participant& one = publications.emplace_back(who);
+      one.unpublished.clear();
+      one.stay = stay;
+      one.present_from_s = who.join_s;
+      one.present_to_s = who.leave_s;
+      one.join_s = time.from_s;
+      one.leave_s.reset();
+      if (time.to_s < INFINITY) one.leave_s = time.to_s;
+      if (!one.track.empty() && ++number > 1) one.track += std::to_string(number);
+      std::erase_if(one.clips, [&](const Clip& clip) {
+        return !who.unpublished.empty() && (clip.at_s < time.from_s || clip.at_s >= time.to_s);
+      });
+    }
+    ++stay;
+  }
+  room.participants = std::move(publications);
+}
+
+const std::string& name_at(const Participant& who, double at_s) {
+  const std::string* name = &who.name;
+  for (const Rename& rename : who.renames)
+    if (rename.at_s <= at_s) name = &rename.name;
+  return *name;
 }
 
 }  // namespace egresssim

@@ -26,6 +26,11 @@ struct Mute {
   double to_s = 0;
 };
 
+struct Rename {
+  double at_s = 0;
+  std::string name;
+};
+
 struct Fault {
   enum class Kind {
     kStall,   // nothing is sent for duration_s, then the backlog in one burst
@@ -47,12 +52,23 @@ struct Participant {
   double join_s = 0;              // the egress connects then
   std::optional<double> leave_s;  // default: with the room
   std::vector<Mute> mutes;        // ordered, not overlapping
+  // While there, but without a published track: every time after it is a new track.
+  std::vector<Mute> unpublished;  // ordered, not overlapping
+  std::vector<Rename> renames;    // ordered
+  std::string metadata;
+  std::string kind;  // "" = a person, "agent"
   std::vector<Clip> clips;
   std::vector<Fault> faults;
   double clock_ppm = 0;      // how much faster than ours the participant's sample clock runs
   double jitter_ms = 0;      // each message comes 0..jitter_ms late
   bool load_signal = false;  // carries a generated signal instead of clips (load tests)
   int line = 0;
+
+  // Of one that split_publications() made: which stay in the room it belongs to, and that stay's
+  // time, where it is longer than the publication.
+  int stay = 0;
+  std::optional<double> present_from_s;
+  std::optional<double> present_to_s;
 };
 
 struct Room {
@@ -93,6 +109,13 @@ bool check_scenario(const Scenario& scenario, const std::string& origin, std::st
 // Multiplies the rooms: `rooms` copies of all rooms (name-1, name-2, ...), each with exactly
 // `participants` people (identities repeat with -2, -3, ...). 0 = leave as it is.
 Scenario clone_scenario(const Scenario& scenario, int rooms, int participants);
+
+// Makes each publication of a track a participant of its own, that joins and leaves with the track;
+// clips go with the publication in which they start, or get lost.
+void split_publications(Room& room);
+
+// What a participant is called at a time.
+const std::string& name_at(const Participant& who, double at_s);
 
 // LiveKit-like track id (TR_ and 12 letters or digits), the same for the same room and identity.
 std::string make_track_id(const std::string& room, const std::string& identity, unsigned seed);

@@ -135,6 +135,21 @@ class Reader {
     return clip;
   }
 
+  std::vector<Mute> spans(JsonObject* object, const char* name) const {
+    std::vector<Mute> result;
+    JsonArray* list = array(object, name);
+    for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
+      JsonNode* pair = json_array_get_element(list, i);
+      if (!JSON_NODE_HOLDS_ARRAY(pair) || json_array_get_length(json_node_get_array(pair)) != 2)
+        fail(object, name,
+             "\"" + std::string(name) + "\" is a list of pairs of seconds: [[from, to], ...]");
+      JsonArray* ends = json_node_get_array(pair);
+      result.push_back({node_number(object, name, json_array_get_element(ends, 0)),
+                        node_number(object, name, json_array_get_element(ends, 1))});
+    }
+    return result;
+  }
+
   Fault fault(JsonObject* object) const {
     only(object, {"type", "at_s", "duration_s"}, "fault");
     Fault fault;
@@ -158,7 +173,7 @@ class Reader {
   Participant participant(JsonObject* object) const {
     only(object,
          {"identity", "name", "track", "voice", "pitch", "join_s", "leave_s", "mutes", "clips",
-          "faults", "clock_ppm", "jitter_ms"},
+          "faults", "clock_ppm", "jitter_ms", "unpublished", "renames", "metadata", "kind"},
          "participant");
     Participant who;
     who.line = line_of(object, "");
@@ -171,15 +186,14 @@ class Reader {
     if (json_object_has_member(object, "leave_s")) who.leave_s = number(object, "leave_s", 0);
     who.clock_ppm = number(object, "clock_ppm", 0);
     who.jitter_ms = number(object, "jitter_ms", 0);
-    JsonArray* mutes = array(object, "mutes");
-    for (guint i = 0; mutes != nullptr && i < json_array_get_length(mutes); ++i) {
-      JsonNode* pair = json_array_get_element(mutes, i);
-      if (!JSON_NODE_HOLDS_ARRAY(pair) || json_array_get_length(json_node_get_array(pair)) != 2)
-        fail(object, "mutes", "\"mutes\" is a list of pairs of seconds: [[from, to], ...]");
-      JsonArray* ends = json_node_get_array(pair);
-      who.mutes.push_back({node_number(object, "mutes", json_array_get_element(ends, 0)),
-                           node_number(object, "mutes", json_array_get_element(ends, 1))});
-    }
+    who.mutes = spans(object, "mutes");
+    who.unpublished = spans(object, "unpublished");
+    who.metadata = text(object, "metadata", "");
+    who.kind = text(object, "kind", "");
+    objects(object, "renames", [&](JsonObject* o) {
+      only(o, {"at_s", "name"}, "rename");
+      who.renames.push_back({number(o, "at_s", 0), text(o, "name", "")});
+    });
     objects(object, "clips", [&](JsonObject* o) { who.clips.push_back(clip(o, who)); });
     objects(object, "faults", [&](JsonObject* o) { who.faults.push_back(fault(o)); });
     return who;

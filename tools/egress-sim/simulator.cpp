@@ -123,21 +123,28 @@ void Simulator::note_changes(size_t index, Connection::State before) {
   }
   if (after == Connection::State::kClosed) {
     ++ended_;
+    if (before == Connection::State::kOpen) --open_;
     settings_.log(connection.label() + ": " +
                   (connection.error().empty() ? "ended" : connection.error()));
   }
+  const bool told = after == Connection::State::kOpen || after == Connection::State::kClosed;
+  if (told && settings_.on_change) settings_.on_change(index);
 }
 
-void Simulator::sleep_until_ready(int64_t wake_ns) {
+void Simulator::arm_timer() {
+  while (!queue_.empty() && wake_ns_[queue_.top().second] != queue_.top().first) queue_.pop();
   itimerspec when{};
-  if (wake_ns != kNever_ns) {
-    int64_t at_ns = std::max<int64_t>(wake_ns + start_ns_, 1);
+  if (!queue_.empty()) {
+    int64_t at_ns = std::max<int64_t>(queue_.top().first + start_ns_, 1);
     if (open_ > kManyConnections) at_ns = (at_ns + kGrid_ns - 1) / kGrid_ns * kGrid_ns;
     when.it_value = {at_ns / 1'000'000'000, at_ns % 1'000'000'000};
   }
   timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+int Simulator::take_events(int timeout_ms) {
   epoll_event events[256];
-  const int count = epoll_wait(epoll_, events, 256, kLongestSleep_ms);
+  const int count = epoll_wait(epoll_, events, 256, timeout_ms);
   for (int i = 0; i < count; ++i) {
     const uint64_t tag = events[i].data.u64;
     if (tag == kTimerTag) continue;
@@ -162,24 +169,83 @@ void Simulator::sleep_until_ready(int64_t wake_ns) {
     note_changes(tag, before);
     reschedule(tag);
   }
+  return count;
 }
 
-void Simulator::run(const std::atomic<int>* stop) {
-  const bool tls = std::any_of(connections_.begin(), connections_.end(),
-                               [](const auto& connection) { return connection->url().tls; });
-  if (tls) {
-    dialer_ = std::make_unique<TlsDialer>(settings_.tls);
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = kDialerTag;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, dialer_->descriptor(), &event);
+void Simulator::play_what_is_due() {
+  // One look at the clock serves all that are due; what is sent late is measured against it.
+  const int64_t now = now_ns();
+  while (!queue_.empty() && queue_.top().first <= now) {
+    const auto [wake_ns, index] = queue_.top();
+    queue_.pop();
+    if (wake_ns_[index] != wake_ns) continue;
+    wake_ns_[index] = kNever_ns;
+    Connection& connection = *connections_[index];
+    const Connection::State before = connection.state();
+    if (before == Connection::State::kWaiting) {
+      start(index);
+      continue;
+    }
+    connection.on_due(now_ns());
+    note_changes(index, before);
+    reschedule(index);
   }
-  wait_for_receiver(stop);
-  const double cpu_before_s = process_cpu_s();
+}
+
+void Simulator::need_dialer() {
+  if (dialer_) return;
+  dialer_ = std::make_unique<TlsDialer>(settings_.tls);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kDialerTag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, dialer_->descriptor(), &event);
+}
+
+void Simulator::begin() {
   start_ns_ = monotonic_ns();
   started_utc_s_ =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   for (size_t i = 0; i < connections_.size(); ++i) reschedule(i);
+}
+
+void Simulator::turn() {
+  while (take_events(0) > 0) {
+  }
+  play_what_is_due();
+  arm_timer();
+}
+
+size_t Simulator::dial(Connection::Setup setup) {
+  const size_t index = connections_.size();
+  if (setup.url.tls) need_dialer();
+  add(std::move(setup));
+  reschedule(index);
+  arm_timer();
+  return index;
+}
+
+void Simulator::end_at(size_t index, double at_s) {
+  connections_[index]->end_at(at_s);
+  reschedule(index);
+  arm_timer();
+}
+
+void Simulator::cut(size_t index) {
+  const Connection::State before = connections_[index]->state();
+  if (before == Connection::State::kClosed) return;
+  connections_[index]->cut(now_ns());
+  note_changes(index, before);
+  reschedule(index);
+  arm_timer();
+}
+
+void Simulator::run(const std::atomic<int>* stop) {
+  if (std::any_of(connections_.begin(), connections_.end(),
+                  [](const auto& connection) { return connection->url().tls; }))
+    need_dialer();
+  wait_for_receiver(stop);
+  const double cpu_before_s = process_cpu_s();
+  begin();
   bool leaving = false;
   while (ended_ < connections_.size()) {
     if (*stop != 0 && !leaving) {
@@ -192,25 +258,9 @@ void Simulator::run(const std::atomic<int>* stop) {
       }
       continue;
     }
-    // One look at the clock serves all that are due; what is sent late is measured against it.
-    const int64_t now = now_ns();
-    while (!queue_.empty() && queue_.top().first <= now) {
-      const auto [wake_ns, index] = queue_.top();
-      queue_.pop();
-      if (wake_ns_[index] != wake_ns) continue;
-      wake_ns_[index] = kNever_ns;
-      Connection& connection = *connections_[index];
-      const Connection::State before = connection.state();
-      if (before == Connection::State::kWaiting) {
-        start(index);
-        continue;
-      }
-      connection.on_due(now_ns());
-      note_changes(index, before);
-      reschedule(index);
-    }
-    while (!queue_.empty() && wake_ns_[queue_.top().second] != queue_.top().first) queue_.pop();
-    sleep_until_ready(queue_.empty() ? kNever_ns : queue_.top().first);
+    play_what_is_due();
+    arm_timer();
+    take_events(kLongestSleep_ms);
   }
   wall_s_ = static_cast<double>(now_ns()) * 1e-9;
   cpu_s_ = process_cpu_s() - cpu_before_s;

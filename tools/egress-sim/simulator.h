@@ -20,6 +20,8 @@ class Simulator {
     TlsSettings tls;
     double wait_s = 0;  // how long to wait for the receiver to listen, before the scenario starts
     std::function<void(const std::string&)> log;  // one line, for people
+    // A connection has opened or ended. May call dial(), end_at() and cut().
+    std::function<void(size_t index)> on_change;
   };
 
   explicit Simulator(Settings settings);
@@ -28,6 +30,19 @@ class Simulator {
   void add(Connection::Setup setup);
   // Plays everything; returns when every connection has ended. Also called off by *stop.
   void run(const std::atomic<int>* stop);
+
+  // Instead of run(), in somebody else's loop: begin(), then turn() whenever descriptor() is
+  // readable.
+  void begin();
+  int descriptor() const { return epoll_; }
+  void turn();
+  // Connects at setup.connect_ns, or now if that is past. Returns the connection's index.
+  size_t dial(Connection::Setup setup);
+  // What is played ends at `at_s` of the scenario, as when its track ends then.
+  void end_at(size_t index, double at_s);
+  // As when the egress' process is killed: the TCP connection ends without a close frame.
+  void cut(size_t index);
+  double now_s() const { return static_cast<double>(now_ns()) * 1e-9; }
 
   const std::vector<std::unique_ptr<Connection>>& connections() const { return connections_; }
   const Lateness& lateness() const { return lateness_; }
@@ -42,7 +57,10 @@ class Simulator {
   void start(size_t index);
   void watch(size_t index);
   void reschedule(size_t index);
-  void sleep_until_ready(int64_t wake_ns);
+  void play_what_is_due();
+  void arm_timer();
+  int take_events(int timeout_ms);
+  void need_dialer();
   void note_changes(size_t index, Connection::State before);
 
   Settings settings_;

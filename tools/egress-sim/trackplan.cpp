@@ -98,8 +98,11 @@ TrackPlan plan_track(const TrackInput& input) {
     told_muted = add_mute_texts(plan, mute, leave_s) || told_muted;
   }
 
+  for (const Mute& mute : input.told_mutes)
+    if (mute.from_s < leave_s) told_muted = add_mute_texts(plan, mute, leave_s) || told_muted;
+
   const int64_t sound_end = std::max<int64_t>(plan.frame_at(leave_s), 0);
-  add_noise(plan, sound_end, random);
+  if (input.comfort_noise) add_noise(plan, sound_end, random);
   double end_s = leave_s + kZerosAtEnd_s;
   if (death != nullptr) {
     if (!told_muted) add_text(plan, leave_s + kDeathTextDelay_s, true);

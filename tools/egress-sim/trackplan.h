@@ -83,6 +83,8 @@ struct TrackInput {
   LatencyProfile latency;
   unsigned seed = 1;
   double upgrade_s = 0;
+  std::vector<Mute> told_mutes;  // told of in texts only: mutes of one in a mix
+  bool comfort_noise = true;
 };
 
 TrackPlan plan_track(const TrackInput& input);

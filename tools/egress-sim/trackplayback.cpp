@@ -110,6 +110,29 @@ void TrackPlayback::begin(int64_t upgrade_ns) {
   drop_audio(0);
 }
 
+void TrackPlayback::end_at(double at_s) {
+  auto ended = std::make_unique<Participant>(*input_.who);
+  ended->leave_s = at_s;
+  // Whatever would have come later does not.
+  std::erase_if(ended->faults, [at_s](const Fault& fault) { return fault.at_s >= at_s; });
+  input_.who = ended.get();
+  ended_ = std::move(ended);
+  if (!started_) return;
+  // The same plan up to now, since everything in it is drawn from the same seed.
+  auto changed = std::make_unique<Started>(plan_track(input_), started_->frames_per_message);
+  changed->next_message = started_->next_message;
+  changed->next_ping = started_->next_ping;
+  changed->jitter_floor_ns = started_->jitter_floor_ns;
+  const auto& old_controls = started_->plan.controls;
+  const auto& controls = changed->plan.controls;
+  while (changed->next_control < started_->next_control &&
+         changed->next_control + 1 < controls.size() &&
+         controls[changed->next_control].at_s == old_controls[changed->next_control].at_s)
+    ++changed->next_control;
+  started_ = std::move(changed);
+  drop_audio(0);
+}
+
 std::vector<Stall> TrackPlayback::stalls() const {
   return started_ ? started_->plan.stalls : std::vector<Stall>{};
 }

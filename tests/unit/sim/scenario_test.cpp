@@ -95,6 +95,8 @@ TEST(Scenario, RefusesWhatCannotBePlayed) {
             std::string::npos);
   EXPECT_NE(with(R"("faults": [{"type": "bang", "at_s": 1}])").find("one of: stall"),
             std::string::npos);
+  EXPECT_NE(with(R"("unpublished": [[4, 2]])").find("unpublished"), std::string::npos);
+  EXPECT_NE(with(R"("kind": "robot")").find("agent"), std::string::npos);
   EXPECT_NE(with(R"("pitch": 9)").find("between 0.5 and 2"), std::string::npos);
 }
 
@@ -127,6 +129,36 @@ TEST(Scenario, TrackIdsLookLikeLiveKitsAndDoNotChange) {
   EXPECT_EQ(id, make_track_id("standup", "alice", 1));
   EXPECT_NE(id, make_track_id("standup", "bob", 1));
   EXPECT_NE(id, make_track_id("standup-2", "alice", 1));
+}
+
+TEST(Scenario, EachPublicationIsATrackOfItsOwn) {
+  std::string error;
+  auto scenario = parse_scenario(
+      R"({"rooms": [{"name": "r", "participants": [
+        {"identity": "a", "voice": "slt", "join_s": 1, "leave_s": 20, "unpublished": [[0, 3], [8, 10]],
+         "renames": [{"at_s": 5, "name": "A. B."}], "kind": "agent", "metadata": "m",
+         "clips": [{"text": "one", "at_s": 4}, {"text": "lost", "at_s": 9}, {"text": "two", "at_s": 11}]},
+        {"identity": "b"}]}]})",
+      "x", "", error);
+  ASSERT_TRUE(scenario) << error;
+  split_publications(scenario->rooms[0]);
+  const auto& people = scenario->rooms[0].participants;
+  ASSERT_EQ(people.size(), 3u);
+  EXPECT_EQ(people[0].join_s, 3);
+  EXPECT_EQ(people[0].leave_s, 8);
+  EXPECT_EQ(people[0].present_from_s, 1);
+  EXPECT_EQ(people[0].present_to_s, 20);
+  ASSERT_EQ(people[0].clips.size(), 1u);
+  EXPECT_EQ(people[0].clips[0].text, "one");
+  EXPECT_EQ(people[1].join_s, 10);
+  EXPECT_EQ(people[1].leave_s, 20);
+  EXPECT_EQ(people[1].stay, people[0].stay);
+  ASSERT_EQ(people[1].clips.size(), 1u);
+  EXPECT_EQ(people[1].clips[0].text, "two");
+  EXPECT_NE(people[2].stay, people[0].stay);
+  EXPECT_FALSE(people[2].leave_s);
+  EXPECT_EQ(name_at(people[0], 4.9), people[0].name);
+  EXPECT_EQ(name_at(people[0], 5), "A. B.");
 }
 
 TEST(Scenario, WhoeverDoesNotLeaveStaysUntilTheRoomEnds) {

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <glib.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -248,6 +249,54 @@ TEST(Simulator, KilledHandlersLeaveNoCloseFrame) {
     EXPECT_GT(server.count(2), 5u);
     EXPECT_EQ(server.end_errno, kind == Fault::Kind::kReset ? ECONNRESET : 0);
     EXPECT_EQ(simulator->connections()[0]->error(), "");
+  }
+}
+
+// In another loop: dialled while it runs, then ended, or cut.
+TEST(Simulator, IsDrivenFromOutside) {
+  for (const bool cut : {false, true}) {
+    TestServer server;
+    const Participant who = participant(1000);
+    std::vector<Connection::State> states;
+    Simulator* played = nullptr;
+    Simulator simulator(Simulator::Settings{
+        .log = [](const std::string&) {},
+        .on_change =
+            [&](size_t index) { states.push_back(played->connections()[index]->state()); }});
+    played = &simulator;
+    simulator.begin();
+    simulator.turn();
+    Connection::Setup setup;
+    setup.content_type = "audio/x-raw";
+    std::string error;
+    ASSERT_TRUE(
+        parse_url("ws://127.0.0.1:" + std::to_string(server.port()) + "/x", setup.url, error));
+    TrackInput input;
+    input.who = &who;
+    input.latency = {20, 40};
+    setup.playback = std::make_unique<TrackPlayback>(input, nullptr);
+    const size_t index = simulator.dial(std::move(setup));
+    const auto until = Clock::now() + std::chrono::seconds(10);
+    bool ended = false;
+    while (simulator.connections()[index]->state() != Connection::State::kClosed &&
+           Clock::now() < until) {
+      pollfd wait{simulator.descriptor(), POLLIN, 0};
+      poll(&wait, 1, 1000);
+      simulator.turn();
+      if (simulator.connections()[index]->stats().messages < 10 || ended) continue;
+      ended = true;
+      if (cut) {
+        simulator.cut(index);
+      } else {
+        simulator.end_at(index, simulator.now_s());
+      }
+    }
+    server.finish();
+    EXPECT_EQ(states, (std::vector{Connection::State::kOpen, Connection::State::kClosed}));
+    EXPECT_EQ(server.count(8), cut ? 0u : 1u);
+    EXPECT_GE(server.count(2), cut ? 10u : 28u);
+    EXPECT_LE(server.count(2), cut ? 20u : 45u);
+    EXPECT_EQ(simulator.connections()[index]->error(), "");
   }
 }
 

@@ -302,6 +302,42 @@ TEST(TrackPlayback, PingsEveryThirtySecondsFromTheUpgradeAndClosesLast) {
   EXPECT_LT(all[all.size() - 2].second.length, 1920u);
 }
 
+// What is stopped plays what was said up to then, and nothing that has been played changes.
+TEST(TrackPlayback, EndsEarlierThanPlanned) {
+  Participant who = participant(1000);
+  who.mutes = {{1, 4}, {500, 600}};
+  TrackInput input;
+  input.who = &who;
+  input.latency = kLowLatency;
+  input.placements = {{constant(300, 20 * kRateHz), 0}};
+  TrackPlayback whole(input, nullptr);
+  TrackPlayback ended(input, nullptr);
+  whole.begin(0);
+  ended.begin(0);
+  std::vector<uint8_t> a(kMaxPayload), b(kMaxPayload);
+  int64_t last_ns = 0;
+  bool closed = false;
+  size_t same = 0;
+  while (!closed) {
+    if (last_ns < 9'000'000'000 && ended.next_due_ns() >= 9'000'000'000) ended.end_at(9);
+    last_ns = ended.next_due_ns();
+    ASSERT_LT(last_ns, 20'000'000'000);
+    const Outgoing out = ended.take(b.data());
+    closed = out.kind == Outgoing::Kind::kClose;
+    if (last_ns > 9'200'000'000) continue;
+    EXPECT_EQ(whole.next_due_ns(), last_ns);
+    const Outgoing other = whole.take(a.data());
+    ASSERT_EQ(other.kind, out.kind);
+    ASSERT_EQ(other.length, out.length);
+    ASSERT_TRUE(std::equal(a.begin(), a.begin() + static_cast<long>(out.length), b.begin()));
+    ++same;
+  }
+  EXPECT_GT(same, 890u);
+  // 0.29 s of latency, 0.2 s of zeros.
+  EXPECT_NEAR(static_cast<double>(last_ns) * 1e-9, 9.5, 0.03);
+  EXPECT_EQ(ended.next_due_ns(), kNever_ns);
+}
+
 TEST(TrackPlayback, JitterDelaysButNeverReorders) {
   Participant who = participant(5);
   who.jitter_ms = 30;
