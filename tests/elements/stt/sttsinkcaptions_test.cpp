@@ -264,13 +264,13 @@ TEST_F(SttSinkCaptions, AServerThatHangsHoldsUpNothing) {
   EXPECT_EQ(from->push(10), GST_FLOW_OK);
   const auto began = std::chrono::steady_clock::now();
   end();
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(3));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(4));
   EXPECT_EQ(content("a.txt"), "[00:00:01] Alice: Hello there.\n");
   EXPECT_GE(stat("caption-partials-replaced"), 90u);
   EXPECT_EQ(stat("captions-sent"), 0u);
   const auto stopping = std::chrono::steady_clock::now();
   set_state(GST_STATE_NULL);
-  EXPECT_LT(std::chrono::steady_clock::now() - stopping, std::chrono::seconds(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - stopping, std::chrono::seconds(2));
 }
 
 TEST_F(SttSinkCaptions, TheLastWordsAreInTheRoomBeforeTheEndIsTold) {
