@@ -6,6 +6,8 @@
 #include <random>
 #include <utility>
 
+#include "apiaccess.h"
+
 namespace livekit {
 
 namespace {
@@ -19,12 +21,6 @@ constexpr guint kDrainMs = 5000;
 // From asking for an egress to its dialling in.
 constexpr int64_t kTokenMs = 90000;
 constexpr unsigned kAllSources = 7;
-
-std::string or_environment(const std::string& given, const char* variable) {
-  if (!given.empty()) return given;
-  const char* value = g_getenv(variable);
-  return value ? value : "";
-}
 
 bool is_this_machine(const std::string& base_url) {
   const std::unique_ptr<GUri, decltype(&g_uri_unref)> uri(
@@ -108,22 +104,14 @@ std::optional<ControllerConfig> make_controller_config(const EgressSettings& set
                                                        bool tls, std::string& error) {
   ControllerConfig config;
   config.room = room;
-  config.credentials.key = or_environment(settings.credentials.key, "LIVEKIT_API_KEY");
-  config.credentials.secret = or_environment(settings.credentials.secret, "LIVEKIT_API_SECRET");
-  const std::string url = or_environment(settings.livekit_url, "LIVEKIT_URL");
-  std::string missing;
-  const auto require = [&missing](const std::string& value, const char* name) {
-    if (value.empty()) missing += (missing.empty() ? "" : ", ") + std::string(name);
-  };
-  require(room, "room");
-  require(url, "livekit-url (or LIVEKIT_URL)");
-  require(config.credentials.key, "api-key (or LIVEKIT_API_KEY)");
-  require(config.credentials.secret, "api-secret (or LIVEKIT_API_SECRET)");
+  const ApiAccess access = with_environment({settings.livekit_url, settings.credentials});
+  config.credentials = access.credentials;
+  const std::string missing = missing_settings(access, room);
   if (!missing.empty()) {
     error = "To start egresses, set: " + missing + ".";
     return std::nullopt;
   }
-  const auto base_url = api_base_url(url, error);
+  const auto base_url = api_base_url(access.url, error);
   if (!base_url) return std::nullopt;
   config.api_base_url = *base_url;
   std::string public_url = settings.public_url;

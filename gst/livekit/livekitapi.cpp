@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "livekitapi.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "jsonreader.h"
 #include "trackaddress.h"
@@ -22,9 +24,18 @@ bool is_enum(JsonObject* object, const char* member, const char* name, int64_t n
   return json_number(object, member) == number;
 }
 
+// The id of a track becomes a part of the URL that its egress dials, and of what is told about it.
+// One that is not as LiveKit makes them is none.
+std::string plain_id(std::string id) {
+  const bool plain = id.size() <= kMaxNameBytes && std::all_of(id.begin(), id.end(), [](char c) {
+                       return g_ascii_isalnum(c) || c == '_' || c == '-';
+                     });
+  return plain ? std::move(id) : std::string();
+}
+
 PublishedTrack read_track(JsonObject* object) {
   PublishedTrack track;
-  track.sid = json_text(object, "sid");
+  track.sid = plain_id(json_text(object, "sid"));
   track.audio = is_enum(object, "type", "AUDIO", 0);
   if (is_enum(object, "source", "MICROPHONE", 2)) track.source = TrackSource::kMicrophone;
   if (is_enum(object, "source", "SCREEN_SHARE_AUDIO", 4)) {
@@ -230,7 +241,8 @@ std::string printable_name(std::string_view name) {
       ++length;
     }
     const std::string_view character = name.substr(0, length);
-    const std::string_view safe = is_printable_utf8(character) ? character : " ";
+    std::string_view safe = is_printable_utf8(character) ? character : " ";
+    if (is_bidi_control(character)) safe = "";
     if (result.size() + safe.size() > kMaxNameBytes) break;
     result += safe;
     name.remove_prefix(length);

@@ -83,8 +83,9 @@ std::string list_room_egress_body(std::string_view room);
 std::string list_one_egress_body(std::string_view egress_id);
 std::string list_participants_body(std::string_view room);
 
-// Safe in pads, tags, metas, captions and logs: control characters become spaces, and what is
-// longer than a name may be is cut between characters.
+// Safe in pads, tags, metas, captions and logs: control characters become spaces, what turns the
+// direction of writing is left out, and what is longer than a name may be is cut between
+// characters.
 std::string printable_name(std::string_view name);
 
 }  // namespace livekit

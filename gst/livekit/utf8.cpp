@@ -67,4 +67,12 @@ bool is_printable_utf8(std::string_view text) {
   return true;
 }
 
+bool is_bidi_control(std::string_view character) {
+  if (character.size() != 3 || character[0] != '\xe2') return false;
+  const auto middle = static_cast<uint8_t>(character[1]);
+  const auto last = static_cast<uint8_t>(character[2]);
+  return (middle == 0x80 && last >= 0xaa && last <= 0xae) ||
+         (middle == 0x81 && last >= 0xa6 && last <= 0xa9);
+}
+
 }  // namespace livekit

@@ -30,4 +30,9 @@ bool is_valid_utf8(std::string_view text);
 // stand in a name that ends up in captions and messages.
 bool is_printable_utf8(std::string_view text);
 
+// One character that turns the direction of what follows it (embeddings, overrides, isolates,
+// U+202A to U+202E and U+2066 to U+2069): in a name it would turn the text beside it too. The marks
+// that only say which way a letter goes are none.
+bool is_bidi_control(std::string_view character);
+
 }  // namespace livekit

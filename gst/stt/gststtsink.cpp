@@ -22,8 +22,8 @@
  *   next result with the same utterance; a final comes once; a final with empty text takes its
  *   partials back.
  * * #GST_MESSAGE_PROGRESS with the code "load-model" while models load.
- * * #GST_MESSAGE_WARNING when a file cannot be written (once an incident); results are kept for it
- *   and go on to the bus.
+ * * #GST_MESSAGE_WARNING when a file cannot be written or captions do not reach their room (once an
+ *   incident); results are kept for it and go on to the bus.
  *
  * ## Signals
  * * "transcript": the same structure, on a thread of the engine.
@@ -50,6 +50,7 @@
 #include "enginefactory.h"
 #include "gststtsinkpad.h"
 #include "gststtsinkproperties.h"
+#include "livekit/livekitapi.h"
 #include "resultmessage.h"
 #include "roomaudio/roomaudio.h"
 
@@ -67,6 +68,7 @@ class Host : public stt::SessionHost {
   void on_transcript(const stt::Transcript& transcript) override;
   void on_load(stt::LoadPhase phase, int percent, const std::string& error) override;
   void on_output_failed(const std::string& location, const std::string& error) override;
+  void on_captions_failed(const std::string& room, const std::string& reason, bool denied) override;
   void on_finished(uint32_t seqnum) override;
   int64_t running_time_ns() override;
   std::string utc_at(int64_t running_time_ns) override;
@@ -155,6 +157,24 @@ void Host::on_output_failed(const std::string& location, const std::string& erro
   }
 }
 
+void Host::on_captions_failed(const std::string& room, const std::string& reason, bool denied) {
+  const std::string name = livekit::printable_name(room);
+  if (denied) {
+    GST_ELEMENT_WARNING(
+        element_, RESOURCE, NOT_AUTHORIZED,
+        ("The room \"%s\" gets no captions: %s. Set livekit-url, api-key and "
+         "api-secret of one LiveKit project. Results go on to the bus and to files.",
+         name.c_str(), reason.c_str()),
+        ("the server refused, and will be asked again in a minute"));
+  } else {
+    GST_ELEMENT_WARNING(element_, RESOURCE, WRITE,
+                        ("The room \"%s\" gets no captions now: %s. They are tried again for a "
+                         "minute; results go on to the bus and to files.",
+                         name.c_str(), reason.c_str()),
+                        ("SendData failed"));
+  }
+}
+
 void Host::on_finished(uint32_t seqnum) {
   GST_DEBUG_OBJECT(element_, "every final is out, posting EOS");
   GstMessage* message = gst_message_new_eos(GST_OBJECT(element_));
@@ -220,6 +240,11 @@ bool begin_session(GstSttSink* self) {
         self, RESOURCE, OPEN_WRITE,
         ("\"%s\" cannot be written: %s. Choose another location.", location.c_str(), error.c_str()),
         ("opening an output failed"));
+    return false;
+  }
+  if (!session->open_captions(error)) {
+    GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("%s", error.c_str()),
+                      ("livekit-captions=true cannot work so"));
     return false;
   }
   session->start();

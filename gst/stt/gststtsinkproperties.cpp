@@ -18,6 +18,7 @@ constexpr guint DEFAULT_MAX_QUEUE_MS = 600000;
 constexpr gboolean DEFAULT_USE_TRACKS = TRUE;
 constexpr gboolean DEFAULT_APPEND = FALSE;
 constexpr gboolean DEFAULT_FILE_PARTIALS = FALSE;
+constexpr gboolean DEFAULT_LIVEKIT_CAPTIONS = FALSE;
 
 enum StdoutFormat { STDOUT_TEXT, STDOUT_JSONL };
 
@@ -38,6 +39,35 @@ GType stdout_format_type() {
   }();
   return type;
 }
+
+namespace {
+
+void install_caption_properties(GObjectClass* object_class) {
+  constexpr auto flags =
+      GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  constexpr auto secret =
+      GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  g_object_class_install_property(
+      object_class, PROP_LIVEKIT_CAPTIONS,
+      g_param_spec_boolean("livekit-captions", "LiveKit captions",
+                           "Send results into a LiveKit room, where front ends can show them",
+                           DEFAULT_LIVEKIT_CAPTIONS, flags));
+  const auto text = [object_class](guint id, const gchar* name, const gchar* nick,
+                                   const gchar* blurb, GParamFlags access) {
+    g_object_class_install_property(object_class, id,
+                                    g_param_spec_string(name, nick, blurb, "", access));
+  };
+  text(PROP_LIVEKIT_URL, "livekit-url", "LiveKit URL",
+       "LiveKit's server, as in wss://HOST (empty = LIVEKIT_URL of the environment)", flags);
+  text(PROP_API_KEY, "api-key", "API key",
+       "Key of LiveKit's API (empty = LIVEKIT_API_KEY of the environment)", flags);
+  text(PROP_API_SECRET, "api-secret", "API secret",
+       "Secret of that key (empty = LIVEKIT_API_SECRET of the environment)", secret);
+  text(PROP_LIVEKIT_ROOM, "livekit-room", "LiveKit room",
+       "Room that captions go to (empty = what room says)", flags);
+}
+
+}  // namespace
 
 void install_properties(GObjectClass* object_class) {
   constexpr auto flags =
@@ -112,6 +142,7 @@ void install_properties(GObjectClass* object_class) {
           g_param_spec_string("language", "Language",
                               "BCP 47 tag for results whose engine does not tell (empty = none)",
                               "", flags));
+  install_caption_properties(object_class);
   install(PROP_STATS,
           g_param_spec_boxed("stats", "Statistics",
                              "Counters of all pads and an entry a pad; durations in nanoseconds",
@@ -171,6 +202,21 @@ bool set_property(SinkProperties& properties, guint id, const GValue* value) {
       break;
     case PROP_ROOM:
       settings.room = valid_utf8(text_of(value));
+      break;
+    case PROP_LIVEKIT_CAPTIONS:
+      settings.captions.enabled = g_value_get_boolean(value);
+      break;
+    case PROP_LIVEKIT_URL:
+      settings.captions.access.url = text_of(value);
+      break;
+    case PROP_API_KEY:
+      settings.captions.access.credentials.key = text_of(value);
+      break;
+    case PROP_API_SECRET:
+      settings.captions.access.credentials.secret = text_of(value);
+      break;
+    case PROP_LIVEKIT_ROOM:
+      settings.captions.room = valid_utf8(text_of(value));
       break;
     case PROP_USE_TRACKS:
       settings.use_tracks = g_value_get_boolean(value);
@@ -238,6 +284,18 @@ bool get_property(const SinkProperties& properties, guint id, GValue* value) {
     case PROP_ROOM:
       g_value_set_string(value, settings.room.c_str());
       break;
+    case PROP_LIVEKIT_CAPTIONS:
+      g_value_set_boolean(value, settings.captions.enabled);
+      break;
+    case PROP_LIVEKIT_URL:
+      g_value_set_string(value, settings.captions.access.url.c_str());
+      break;
+    case PROP_API_KEY:
+      g_value_set_string(value, settings.captions.access.credentials.key.c_str());
+      break;
+    case PROP_LIVEKIT_ROOM:
+      g_value_set_string(value, settings.captions.room.c_str());
+      break;
     case PROP_USE_TRACKS:
       g_value_set_boolean(value, settings.use_tracks);
       break;
@@ -252,6 +310,7 @@ bool get_property(const SinkProperties& properties, guint id, GValue* value) {
 
 SessionSettings session_settings(const SinkProperties& properties) {
   SessionSettings settings = properties.session;
+  if (settings.captions.room.empty()) settings.captions.room = settings.room;
   std::vector<std::string>& all = settings.locations;
   if (!properties.location.empty()) all.push_back(properties.location);
   for (const std::string& location : properties.locations) {
@@ -273,7 +332,11 @@ GstStructure* to_structure(const SessionStats& stats) {
       G_TYPE_UINT64, guint64(stats.speech.speculations), "speculations-used", G_TYPE_UINT64,
       guint64(stats.speech.speculations_used), "write-failures", G_TYPE_UINT64,
       guint64(stats.write_failures), "writes-lost", G_TYPE_UINT64, guint64(stats.writes_lost),
-      nullptr);
+      "captions-sent", G_TYPE_UINT64, guint64(stats.captions.sent), "captions-waiting",
+      G_TYPE_UINT64, guint64(stats.captions.waiting), "caption-partials-replaced", G_TYPE_UINT64,
+      guint64(stats.captions.partials_replaced), "caption-partials-dropped", G_TYPE_UINT64,
+      guint64(stats.captions.partials_dropped), "caption-finals-dropped", G_TYPE_UINT64,
+      guint64(stats.captions.finals_dropped), nullptr);
 }
 
 }  // namespace stt

@@ -30,6 +30,11 @@ enum SinkProperty : guint {
   PROP_ROOM,
   PROP_USE_TRACKS,
   PROP_LANGUAGE,
+  PROP_LIVEKIT_CAPTIONS,
+  PROP_LIVEKIT_URL,
+  PROP_API_KEY,
+  PROP_API_SECRET,
+  PROP_LIVEKIT_ROOM,
   PROP_STATS,  // the element answers this one itself
 };
 

@@ -18,6 +18,8 @@ constexpr std::chrono::milliseconds kRetryAfter{1000};
 constexpr std::chrono::milliseconds kLookAgainAfter{50};
 // An input that is not live waits beyond this much undecoded audio.
 constexpr int64_t kMaxAheadNs = 30'000'000'000;
+// At the end finals in a room are waited for like a reader of standard output.
+constexpr std::chrono::milliseconds kLastCaptionsPatience{2000};
 // Results that wait for a slow disk or terminal; partials go first.
 constexpr size_t kMaxPartialsWaiting = 64;
 constexpr size_t kMaxWaiting = 100'000;
@@ -61,6 +63,17 @@ bool Session::open_outputs(std::string& location, std::string& error) {
   return true;
 }
 
+bool Session::open_captions(std::string& error) {
+  if (!settings_.captions.enabled) return true;
+  auto config = make_caption_config(settings_.captions, error);
+  if (!config) return false;
+  captions_ = std::make_unique<RoomCaptions>(
+      std::move(*config), [this](const std::string& reason, bool denied) {
+        if (!stopping_) host_.on_captions_failed(settings_.captions.room, reason, denied);
+      });
+  return true;
+}
+
 bool Session::owns_terminal() const {
   const auto& all = settings_.locations;
   return !settings_.stdout_json && std::find(all.begin(), all.end(), "-") != all.end() &&
@@ -68,6 +81,7 @@ bool Session::owns_terminal() const {
 }
 
 void Session::start() {
+  if (captions_) captions_->start();
   worker_.start();
   worker_.post([this] { retry_outputs(); });  // headers
   loader_ = std::thread([this] {
@@ -78,6 +92,7 @@ void Session::start() {
 
 void Session::begin_stop() {
   stopping_ = true;
+  if (captions_) captions_->wake();
   const std::lock_guard guard(lock_);
   changed_.notify_all();
 }
@@ -101,6 +116,7 @@ void Session::stop() {
   }
   for (std::future<void>& end : ends) end.wait();
   worker_.stop();
+  if (captions_) captions_->stop();
   for (Target& target : targets_) {
     std::string error;
     if (!target.output->finish(error)) ++writes_lost_;
@@ -304,6 +320,7 @@ void Session::finish(uint32_t seqnum) {
     const bool written = target.output->finish(error);
     note_written(target, written, error);
   }
+  if (captions_) captions_->finish(kLastCaptionsPatience, stopping_);
   {
     const std::lock_guard guard(lock_);
     finishing_ = false;
@@ -358,6 +375,7 @@ void Session::emit(Transcript&& transcript, bool live) {
     }
   }
   if (transcript.is_final && !transcript.text.empty()) ++transcripts_;
+  if (captions_) captions_->add(transcript);
   host_.on_transcript(transcript);
   changed_.notify_all();
   const size_t limit = transcript.is_final ? kMaxWaiting : kMaxPartialsWaiting;
@@ -421,6 +439,7 @@ SessionStats Session::stats() const {
   stats.transcripts = transcripts_;
   stats.write_failures = write_failures_;
   stats.writes_lost = writes_lost_;
+  if (captions_) stats.captions = captions_->stats();
   return stats;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "outputs/output.h"
+#include "roomcaptions/roomcaptions.h"
 #include "serialworker.h"
 #include "speechinput.h"
 
@@ -24,6 +25,7 @@ struct SessionSettings {
   OutputOptions output_options;
   bool stdout_json = false;
   std::string room;
+  CaptionSettings captions;
   bool use_tracks = true;  // of a mix that carries them
   std::string language;    // for results whose engine does not tell
   // An ended track of a room usually leaves; if it has not within this time, the room has ended.
@@ -39,6 +41,9 @@ class SessionHost {
   virtual void on_transcript(const Transcript& transcript) = 0;
   virtual void on_load(LoadPhase phase, int percent, const std::string& error) = 0;
   virtual void on_output_failed(const std::string& location, const std::string& error) = 0;
+  // Once an incident; `denied`: key, grant or address are wrong.
+  virtual void on_captions_failed(const std::string& room, const std::string& reason,
+                                  bool denied) = 0;
   virtual void on_finished(uint32_t seqnum) = 0;
   virtual int64_t running_time_ns() = 0;  // now; -1 = not known
   virtual std::string utc_at(int64_t running_time_ns) = 0;
@@ -52,6 +57,7 @@ struct SessionStats {
   uint64_t write_failures = 0;  // incidents
   uint64_t writes_lost = 0;     // results that a full disk cost
   bool engine_ready = false;
+  CaptionStats captions;
 };
 
 class Session {
@@ -65,6 +71,8 @@ class Session {
 
   // Opens what is written to: false with `location` and `error` when one cannot be.
   bool open_outputs(std::string& location, std::string& error);
+  // Likewise for captions in a LiveKit room, if there are to be any.
+  bool open_captions(std::string& error);
   void start();
   // Live captions are rewritten in place on the terminal: nobody else should print there.
   bool owns_terminal() const;
@@ -128,6 +136,8 @@ class Session {
 
   std::vector<Target> targets_;  // the worker's thread, once started
   bool retry_due_ = false;       // likewise
+  // Set before start(); locks for itself.
+  std::unique_ptr<RoomCaptions> captions_;
 
   mutable std::mutex lock_;
   std::condition_variable changed_;

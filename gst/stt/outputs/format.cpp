@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "livekit/utf8.h"
+
 namespace stt {
 
 namespace {
@@ -125,9 +127,12 @@ std::string single_line(std::string_view text) {
       space = true;
       continue;
     }
+    const std::string_view letter(at, size_t(g_utf8_next_char(at) - at));
+    // A name must not turn the direction of the text behind it.
+    if (livekit::is_bidi_control(letter)) continue;
     if (space && !out.empty()) out += ' ';
     space = false;
-    out.append(at, size_t(g_utf8_next_char(at) - at));
+    out.append(letter);
   }
   return out;
 }

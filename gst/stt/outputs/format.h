@@ -18,7 +18,7 @@ std::string vtt_time(int64_t time_ns);  // hh:mm:ss.mmm
 std::string srt_time(int64_t time_ns);  // hh:mm:ss,mmm
 
 // Line breaks, other control characters (also those a terminal obeys) and runs of spaces become
-// one space; what is not UTF-8 is replaced.
+// one space; what turns the direction of writing is left out; what is not UTF-8 is replaced.
 std::string single_line(std::string_view text);
 std::string valid_utf8(std::string_view text);
 

@@ -2,8 +2,15 @@
 // livekitwssrc that starts its egresses itself: a made-up LiveKit API, the real listener. Pads are
 // driven by a test clock; the API's thread is waited for.
 #include <algorithm>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include "egressfixture.h"
+#include "gst/livekit/jsonreader.h"
+#include "gst/livekit/utf8.h"
+#include "tests/unit/livekit/hostilenames.h"
 
 // As in loopback_test.cpp: GstTestClock keeps entries that no suppression can name.
 extern "C" int __lsan_is_turned_off();
@@ -155,6 +162,128 @@ TEST_F(EgressTest, BadWebhooks) {
   const std::string large(2 << 20, ' ');
   EXPECT_EQ(post(large, authorization(large)), 413u);
   EXPECT_EQ(hook(body), 200u) << "still well";
+}
+
+// What is logged, for people to read on terminals.
+class LogWatch {
+ public:
+  LogWatch() {
+    gst_debug_set_threshold_from_string("livekit*:6", FALSE);
+    gst_debug_add_log_function(on_log, this, nullptr);
+  }
+  ~LogWatch() {
+    gst_debug_remove_log_function_by_data(this);
+    gst_debug_set_threshold_from_string("livekit*:1", FALSE);
+  }
+  LogWatch(const LogWatch&) = delete;
+  LogWatch& operator=(const LogWatch&) = delete;
+
+  std::vector<std::string> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  static void on_log(GstDebugCategory* category, GstDebugLevel, const gchar*, const gchar*, gint,
+                     GObject*, GstDebugMessage* message, gpointer data) {
+    if (!g_str_has_prefix(gst_debug_category_get_name(category), "livekit")) return;
+    auto* const self = static_cast<LogWatch*>(data);
+    const std::lock_guard lock(self->mutex_);
+    self->lines_.push_back(gst_debug_message_get(message));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> lines_;  // guarded by mutex_
+};
+
+TEST_F(EgressTest, HostileNames) {
+  LogWatch log;
+  const std::vector<std::string>& names = hostile_names();
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string quoted = json_quote(names[i]);
+    list += std::string(i ? "," : "") + R"({"sid":"PA_)" + std::to_string(i) + R"(","identity":)" +
+            quoted + R"(,"name":)" + quoted + R"(,"metadata":)" + quoted +
+            R"(,"tracks":[{"sid":"TR_)" + std::to_string(i) +
+            R"(","type":"AUDIO","source":"MICROPHONE"}]})";
+  }
+  people(list);
+  room_->set("room", "st\"and/../up?#\n\xe2\x80\xae\xf0\x9f\x98\x80");
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
+  tick_until([&] { return calls("Egress/StartTrackEgress") == names.size(); });
+  std::vector<std::unique_ptr<Caller>> egresses;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string address = dial_address(i);
+    EXPECT_TRUE(address.starts_with("/TR_")) << address;
+    for (const char c : address) {
+      EXPECT_TRUE(g_ascii_isalnum(c) || strchr("/?=._-", c)) << address;
+    }
+    egresses.push_back(std::make_unique<Caller>(port(), address));
+    EXPECT_EQ(egresses.back()->status(), 101) << address;
+  }
+  tick_until([&] { return room_->pads() == names.size(); });
+  for (auto& egress : egresses) egress->send_audio(480, 1000);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string pad = "src_" + std::to_string(i);
+    tick_until([&] { return !room_->seen(pad).buffers.empty(); });
+    const PadSeen seen = room_->seen(pad);
+    const std::string name = names.at(std::stoul(seen.stream_id.substr(3)));
+    EXPECT_EQ(seen.buffers.back().identity, printable_name(name));
+    EXPECT_TRUE(is_printable_utf8(seen.title)) << seen.title;
+  }
+  room_->stop();
+  const std::vector<std::string> lines = log.lines();
+  EXPECT_GT(lines.size(), names.size());
+  for (const std::string& line : lines) EXPECT_TRUE(is_printable_utf8(line)) << line;
+}
+
+TEST_F(EgressTest, RubbishFromTheServer) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  Caller egress(port(), dial_address());
+  EXPECT_EQ(egress.status(), 101);
+  const std::string deep = "{\"participants\":" + std::string(100'000, '[') + "}";
+  for (const std::string& rubbish : std::vector<std::string>{
+           "", "{", "null", "[]", "<html>", deep, "\xff\xfe{}",
+           "{\"participants\":[1,\"a\",null,[]]}",
+           "{\"participants\":[{\"identity\":7,\"tracks\":\"x\"}]}", "{\"items\":{}}",
+           "{\"participants\":[{\"identity\":\"m\",\"tracks\":[{\"sid\":\"../../TR?x\"}]}]}"}) {
+    for (const char* method : {"RoomService/ListParticipants", "Egress/ListEgress"}) {
+      api_.answer("livekit." + std::string(method), 200, rubbish);
+    }
+    const size_t polls = calls("RoomService/ListParticipants");
+    for (int i = 0; i < 400 && calls("RoomService/ListParticipants") == polls; ++i) {
+      tick();
+      g_usleep(500);
+    }
+  }
+  people(participant("alice", "Alice", "1") + "," + participant("bob", "Bob", "2"));
+  api_.answer("livekit.Egress/ListEgress", 200, "{}");
+  tick_until([this] {
+    const auto starts = api_.requests("livekit.Egress/StartTrackEgress");
+    return std::any_of(starts.begin(), starts.end(), [](const FakeApi::Request& one) {
+      return field(one.body, "track_id") == "TR_2";
+    });
+  });
+  for (const FakeApi::Request& one : api_.requests("livekit.Egress/StartTrackEgress")) {
+    EXPECT_EQ(one.body.find(".."), std::string::npos) << one.body;
+  }
+}
+
+TEST_F(EgressTest, WhatIsNoLiveKitIsAnErrorBeforePlaying) {
+  for (const char* method : {"livekit.Egress/ListEgress", "livekit.RoomService/ListParticipants"}) {
+    api_.answer(method, 200, "<html>It works!</html>");
+  }
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_NE(room_->last_error().find("not the address of a LiveKit server"), std::string::npos);
+  room_->stop();
+  // Redirected, and the token with it: no.
+  FakeApi other;
+  api_.redirect_to(other.url());
+  EXPECT_EQ(room_->play(), GST_STATE_CHANGE_FAILURE);
+  EXPECT_NE(room_->last_error().find("redirect"), std::string::npos) << room_->last_error();
+  EXPECT_TRUE(other.requests().empty());
 }
 
 TEST_F(EgressTest, TwoRoomsOfOnePortShareTheHook) {

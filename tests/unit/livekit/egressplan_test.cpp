@@ -260,5 +260,33 @@ TEST_F(PlanTest, AThousandPeopleAtOnce) {
   EXPECT_EQ(plan->running(), 1000u);
 }
 
+TEST_F(PlanTest, TenThousandPeopleOfWhomSomeSpeak) {
+  make();
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string number = std::to_string(i);
+    room.push_back(i % 50 == 0 ? person("p" + number, {"TR_" + number}) : person("p" + number));
+  }
+  pass(0);
+  size_t started = 0;
+  while (count(Kind::kStart) > 0) {
+    const PlanAction start = next(Kind::kStart);
+    ++started;
+    plan->on_start_answer(start.session, egress("EG_" + start.track, start.track), now);
+    plan->on_dialled(start.session, now);
+  }
+  EXPECT_EQ(started, 200u);
+  // All but one leave between two polls, and come back under other ids.
+  room.erase(room.begin() + 1, room.end());
+  pass(12'000);
+  EXPECT_LE(plan->running(), 200u);
+  for (int i = 1; i < 10'000; ++i) {
+    const std::string number = std::to_string(i);
+    room.push_back(i % 50 == 0 ? person("p" + number, {"TR_again" + number})
+                               : person("p" + number));
+  }
+  pass(12'000);
+  EXPECT_GT(count(Kind::kStart), 0u);
+}
+
 }  // namespace
 }  // namespace livekit

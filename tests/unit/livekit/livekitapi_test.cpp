@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "hostilenames.h"
+#include "utf8.h"
+
 #include "jsonreader.h"
 
 namespace livekit {
@@ -156,6 +159,45 @@ TEST(LivekitApi, NamesThatCanBeShown) {
   EXPECT_EQ(printable_name(std::string(255, 'x') + "é"), std::string(255, 'x'))
       << "not half a letter";
   EXPECT_EQ(printable_name(std::string(1000, 'x')).size(), 256u);
+}
+
+TEST(LivekitApi, NamesThatWouldTurnTheTextBesideThem) {
+  EXPECT_EQ(printable_name("a\xe2\x80\xae"
+                           "b\xe2\x81\xa7"
+                           "c\xe2\x80\xac"),
+            "abc");
+  EXPECT_EQ(printable_name("\xd7\xa9\xe2\x80\x8f!"), "\xd7\xa9\xe2\x80\x8f!")
+      << "a mark is harmless";
+  EXPECT_EQ(printable_name("\xe2\x80\x9cquoted\xe2\x80\x9d"), "\xe2\x80\x9cquoted\xe2\x80\x9d");
+}
+
+TEST(LivekitApi, EveryNameCanBeShownAndSent) {
+  for (const std::string& name : hostile_names()) {
+    const std::string shown = printable_name(name);
+    EXPECT_TRUE(is_printable_utf8(shown)) << name;
+    EXPECT_LE(shown.size(), 256u);
+    EXPECT_EQ(printable_name(shown), shown);
+    const std::string quoted = json_quote(name);
+    const JsonText json("{\"participants\":[{\"identity\":" + quoted + ",\"name\":" + quoted +
+                        "}]}");
+    ASSERT_TRUE(json.object()) << quoted;
+    const auto people = parse_participants("{\"participants\":[{\"identity\":" + quoted + "}]}");
+    EXPECT_EQ(people->at(0).identity, name);
+  }
+}
+
+TEST(LivekitApi, AnIdThatIsNoneIsNoTrack) {
+  for (const std::string& sid : hostile_names()) {
+    const auto people = parse_participants(
+        "{\"participants\":[{\"identity\":\"a\",\"tracks\":[{\"sid\":" + json_quote(sid) + "}]}]}");
+    const std::string taken = people->at(0).tracks.at(0).sid;
+    EXPECT_TRUE(taken.empty() || taken == "WEBVTT") << sid;
+  }
+  EXPECT_EQ(parse_participants(R"({"participants":[{"tracks":[{"sid":"TR_AMaZ-9_x"}]}]})")
+                ->at(0)
+                .tracks.at(0)
+                .sid,
+            "TR_AMaZ-9_x");
 }
 
 TEST(LivekitApi, TenThousandParticipants) {

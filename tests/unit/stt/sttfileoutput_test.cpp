@@ -6,11 +6,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
 
+#include "livekit/jsonreader.h"
+#include "livekit/utf8.h"
 #include "outputs/output.h"
+#include "unit/livekit/hostilenames.h"
 
 namespace stt {
 namespace {
@@ -104,6 +110,69 @@ TEST_F(SttFileOutput, ManyCuesStayInOrderAndMemoryIsBounded) {
     previous = line;
   }
   EXPECT_EQ(expected, 3003);
+}
+
+TEST_F(SttFileOutput, HostileNamesKeepEveryFormatWhole) {
+  const std::vector<std::string>& names = livekit::hostile_names();
+  for (const char* name : {"a.vtt", "a.srt", "a.txt", "a.jsonl"}) {
+    std::string error;
+    auto output = open_file_output(path(name), {}, error);
+    ASSERT_TRUE(output) << error;
+    for (size_t i = 0; i < names.size(); ++i) {
+      Transcript transcript;
+      transcript.is_final = true;
+      transcript.utterance = "u" + std::to_string(i + 1);
+      transcript.speaker = {names[i], names[i], names[i]};
+      transcript.room = names[i];
+      transcript.text = "said by " + names[i];
+      transcript.start_ns = int64_t(i) * 1'000'000'000;
+      transcript.end_ns = transcript.start_ns + 500'000'000;
+      EXPECT_TRUE(output->write(transcript, error)) << error;
+    }
+  }
+  const auto lines_of = [this](const char* name) {
+    std::vector<std::string> lines;
+    std::stringstream all(content(name));
+    for (std::string line; std::getline(all, line);) lines.push_back(line);
+    return lines;
+  };
+  for (const char* name : {"a.vtt", "a.srt", "a.txt"}) {
+    for (const std::string& line : lines_of(name)) {
+      EXPECT_TRUE(line.empty() || livekit::is_printable_utf8(line)) << line;
+      for (const char* turn : {"\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80\xab"}) {
+        EXPECT_EQ(line.find(turn), std::string::npos) << line;
+      }
+    }
+  }
+  // Cues: an id, times, one line, an empty line, and nothing else.
+  const std::vector<std::string> vtt = lines_of("a.vtt");
+  ASSERT_EQ(vtt.size(), 2 + 4 * names.size());
+  const std::vector<std::string> srt = lines_of("a.srt");
+  ASSERT_EQ(srt.size(), 4 * names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(vtt[2 + 4 * i], "u" + std::to_string(i + 1));
+    EXPECT_NE(vtt[3 + 4 * i].find(".000 --> 00:"), std::string::npos) << vtt[3 + 4 * i];
+    const std::string& cue = vtt[4 + 4 * i];
+    EXPECT_EQ(cue.find("-->"), std::string::npos) << cue;
+    if (cue.starts_with("<v ")) {
+      EXPECT_EQ(std::count(cue.begin(), cue.end(), '<'), 2) << cue;
+      EXPECT_TRUE(cue.ends_with("</v>")) << cue;
+    }
+    EXPECT_EQ(vtt[5 + 4 * i], "");
+    EXPECT_EQ(srt[4 * i], std::to_string(i + 1));
+    EXPECT_NE(srt[1 + 4 * i].find(",000 --> 00:"), std::string::npos) << srt[1 + 4 * i];
+    EXPECT_EQ(srt[2 + 4 * i].find("-->"), std::string::npos) << srt[2 + 4 * i];
+    EXPECT_EQ(srt[3 + 4 * i], "");
+  }
+  EXPECT_EQ(lines_of("a.txt").size(), names.size());
+  const std::vector<std::string> jsonl = lines_of("a.jsonl");
+  ASSERT_EQ(jsonl.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const livekit::JsonText json(jsonl[i]);
+    ASSERT_TRUE(json.object()) << jsonl[i];
+    EXPECT_EQ(livekit::json_text(json.object(), "identity"), names[i]) << "as it is";
+    EXPECT_EQ(livekit::json_text(json.object(), "room"), names[i]);
+  }
 }
 
 TEST_F(SttFileOutput, PartialsAndEmptyFinalsAreNotWritten) {
