@@ -46,6 +46,8 @@ GST_DEBUG_CATEGORY(gst_livekit_rtmp_src_debug);
 
 namespace {
 
+// What came so long before PLAYING was first reached is heard; what came earlier is not.
+constexpr gint64 kEarliestMs = -1000;
 // Nothing for so long is a stall; with nobody publishing, time is moved on so often.
 constexpr gint64 kQuietUs = 1000000;
 
@@ -283,7 +285,10 @@ GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
     if (priv->stalled && media) receiver->report_stalled(false);
     priv->stalled = false;
     const gint64 age_us = g_get_monotonic_time() - item.arrival_us;
-    auto piece = priv->stream->take(std::move(item), running_time_ms(self, age_us));
+    const gint64 arrival_ms = running_time_ms(self, age_us);
+    const bool frame = media && !item.configuration;
+    if (frame && !priv->frame_pushed && arrival_ms < kEarliestMs) continue;
+    auto piece = priv->stream->take(std::move(item), arrival_ms);
     if (!piece) continue;
     if (!piece->configuration) receiver->report_lateness(piece->lateness_ms);
     *out = hand_out(self, std::move(*piece));
@@ -303,6 +308,16 @@ gboolean unlock_stop(GstBaseSrc* src) {
     receiver->queue().set_flushing(false);
   }
   return TRUE;
+}
+
+GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED ||
+      transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+    if (const auto receiver = receiver_of(GST_LIVEKIT_RTMP_SRC(element))) {
+      receiver->set_paused(transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED);
+    }
+  }
+  return GST_ELEMENT_CLASS(gst_livekit_rtmp_src_parent_class)->change_state(element, transition);
 }
 
 gboolean is_seekable(GstBaseSrc*) {
@@ -413,6 +428,7 @@ static void gst_livekit_rtmp_src_class_init(GstLivekitRtmpSrcClass* klass) {
   rtmp::install_properties(object_class);
   install_signals(object_class);
 
+  element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
   element_class->send_event = GST_DEBUG_FUNCPTR(send_event);
   src_class->start = GST_DEBUG_FUNCPTR(start);
   src_class->stop = GST_DEBUG_FUNCPTR(stop);
