@@ -46,8 +46,6 @@ GST_DEBUG_CATEGORY(gst_livekit_rtmp_src_debug);
 
 namespace {
 
-// What came so long before PLAYING was first reached is heard; what came earlier is not.
-constexpr gint64 kEarliestMs = -1000;
 // Nothing for so long is a stall; with nobody publishing, time is moved on so often.
 constexpr gint64 kQuietUs = 1000000;
 
@@ -285,10 +283,7 @@ GstFlowReturn create(GstPushSrc* src, GstBuffer** out) {
     if (priv->stalled && media) receiver->report_stalled(false);
     priv->stalled = false;
     const gint64 age_us = g_get_monotonic_time() - item.arrival_us;
-    const gint64 arrival_ms = running_time_ms(self, age_us);
-    const bool frame = media && !item.configuration;
-    if (frame && !priv->frame_pushed && arrival_ms < kEarliestMs) continue;
-    auto piece = priv->stream->take(std::move(item), arrival_ms);
+    auto piece = priv->stream->take(std::move(item), running_time_ms(self, age_us));
     if (!piece) continue;
     if (!piece->configuration) receiver->report_lateness(piece->lateness_ms);
     *out = hand_out(self, std::move(*piece));
