@@ -124,6 +124,8 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
        : media.kind == MediaKind::kVideo ? counters_.video_messages
                                          : counters_.data_messages);
   }
+  // Only where a handler of the application may run, which may stop the element.
+  const auto self = complained_ ? nullptr : shared_from_this();
   if (!complained_) examine(media);
   if (config_.audio_only && media.kind == MediaKind::kVideo) return true;
   if (media.payload.empty()) return true;

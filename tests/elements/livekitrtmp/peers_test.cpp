@@ -137,6 +137,28 @@ TEST(Peers, AHandlerMayStopTheElement) {
   EXPECT_TRUE(caller.wait_for_end());
 }
 
+// The same from a bus handler, while the network thread still has media in its hands.
+TEST(Peers, AWarningMayStopTheElement) {
+  Pipeline pipeline("");
+  GstBus* bus = gst_element_get_bus(pipeline.pipeline());
+  gst_bus_set_sync_handler(
+      bus,
+      [](GstBus*, GstMessage* message, gpointer) {
+        if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
+          gst_element_set_state(GST_ELEMENT(GST_MESSAGE_SRC(message)), GST_STATE_NULL);
+        }
+        return GST_BUS_PASS;
+      },
+      nullptr, nullptr);
+  pipeline.play();
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(audio(0, {0x90, 'O', 'p', 'u', 's'}));
+  EXPECT_TRUE(caller.wait_for_end());
+  gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
+  gst_object_unref(bus);
+}
+
 // What an element is to the listener, with a wait that a test can wait for.
 class Desk : public Route {
  public:
