@@ -153,6 +153,7 @@ Connection::Wants Connection::check_time(int64_t now_us) {
   if (end_) return Wants::kEnd;
   if (paused_) {
     // It is not the publisher who is silent.
+    session_.excuse_silence(now_us);
     if (admission_) owner_.routes().bytes(*admission_, 0, now_us);
     return Wants::kNothing;
   }

@@ -9,7 +9,10 @@ namespace rtmp {
 
 std::optional<FlvPiece> FlvStream::take(QueuedMedia item, int64_t arrival_ms) {
   if (item.event != QueuedMedia::Event::kMedia) {
-    has_publisher_ = item.event == QueuedMedia::Event::kPublisherAdded;
+    if (item.event != QueuedMedia::Event::kResumed) {
+      has_publisher_ = item.event == QueuedMedia::Event::kPublisherAdded;
+    }
+    // What comes next lies where it arrives.
     if (has_publisher_) timeline_.begin_publisher();
     return std::nullopt;
   }

@@ -305,6 +305,16 @@ gboolean unlock_stop(GstBaseSrc* src) {
   return TRUE;
 }
 
+GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED ||
+      transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+    if (const auto receiver = receiver_of(GST_LIVEKIT_RTMP_SRC(element))) {
+      receiver->set_paused(transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED);
+    }
+  }
+  return GST_ELEMENT_CLASS(gst_livekit_rtmp_src_parent_class)->change_state(element, transition);
+}
+
 gboolean is_seekable(GstBaseSrc*) {
   return FALSE;
 }
@@ -413,6 +423,7 @@ static void gst_livekit_rtmp_src_class_init(GstLivekitRtmpSrcClass* klass) {
   rtmp::install_properties(object_class);
   install_signals(object_class);
 
+  element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
   element_class->send_event = GST_DEBUG_FUNCPTR(send_event);
   src_class->start = GST_DEBUG_FUNCPTR(start);
   src_class->stop = GST_DEBUG_FUNCPTR(stop);

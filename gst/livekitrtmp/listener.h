@@ -18,6 +18,9 @@ struct RouteConfig {
   std::string token;             // "" = anybody
   uint32_t idle_timeout_ms = 0;  // 0 = never
   size_t max_message_bytes = 4 << 20;
+  // A publisher from whom nothing has come for so long gives way to another one: he is most likely
+  // the same, whose connection broke without a word.
+  int64_t silent_us = 10'000'000;
 };
 
 struct Publisher {

@@ -16,7 +16,8 @@
 namespace rtmp {
 
 struct QueuedMedia {
-  enum class Event : uint8_t { kMedia, kPublisherAdded, kPublisherGone };
+  // kResumed: between what comes before and what comes after it no running time has passed.
+  enum class Event : uint8_t { kMedia, kPublisherAdded, kPublisherGone, kResumed };
 
   Event event = Event::kMedia;
   MediaKind kind = MediaKind::kData;

@@ -233,7 +233,12 @@ gboolean NetworkServer::on_tick(gpointer data) {
   for (auto next = self->entries_.begin(); next != self->entries_.end();) {
     const auto current = next++;
     if (current->second.connection->check_time(now_us) == Connection::Wants::kEnd) {
-      GST_INFO("%s is given up", current->second.connection->remote().c_str());
+      const std::string& remote = current->second.connection->remote();
+      GST_INFO("%s is given up", remote.c_str());
+      // finish(), which tells of all others, is not for them.
+      if (current->second.stage != Stage::kOpen) {
+        self->routes_.refused_unrouted(remote, {408, "did not begin to speak TLS in time"});
+      }
       self->remove(current->first);
     }
   }

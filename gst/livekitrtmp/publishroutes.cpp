@@ -119,7 +119,7 @@ Verdict PublishRoutes::take_place(uint64_t route_id, uint64_t caller, int64_t no
   const std::lock_guard lock(mutex_);
   Entry* entry = find_locked(route_id);
   if (!entry || entry->closed) return {503, "the stream is about to end"};
-  if (entry->holder != 0 && now_us - entry->last_bytes_us < kSilentUs) {
+  if (entry->holder != 0 && now_us - entry->last_bytes_us < entry->config.silent_us) {
     return {409, "somebody publishes under this name already"};
   }
   admission.replaced = entry->holder;

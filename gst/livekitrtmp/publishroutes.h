@@ -28,10 +28,6 @@ struct Admission {
 
 class PublishRoutes {
  public:
-  // A publisher from whom nothing has come for so long gives way to another one: he is most likely
-  // the same, whose connection broke without a word.
-  static constexpr int64_t kSilentUs = 10'000'000;
-
   bool add(const RouteConfig& config, Route* route, std::string& error);
   // No callback of `route` runs or begins once this has returned. May be called from a callback.
   // 0, or the id of what was removed.

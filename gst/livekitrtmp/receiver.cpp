@@ -124,9 +124,12 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
        : media.kind == MediaKind::kVideo ? counters_.video_messages
                                          : counters_.data_messages);
   }
+  // Only where a handler of the application may run, which may stop the element.
+  const auto self = complained_ ? nullptr : shared_from_this();
   if (!complained_) examine(media);
   if (config_.audio_only && media.kind == MediaKind::kVideo) return true;
   if (media.payload.empty()) return true;
+  if (paused_ && !is_configuration(media)) return true;
   QueuedMedia item;
   item.kind = media.kind;
   item.configuration = is_configuration(media);
@@ -217,6 +220,17 @@ void Receiver::shut_down() {
     publisher = publisher_;
   }
   on_removed(publisher, PublisherEnd::kShutdown, "the element stops");
+}
+
+void Receiver::set_paused(bool paused) {
+  if (paused_ && !paused) {
+    // Before anything can come behind it.
+    QueuedMedia item;
+    item.event = QueuedMedia::Event::kResumed;
+    item.arrival_us = g_get_monotonic_time();
+    queue_.push(std::move(item));
+  }
+  paused_ = paused;
 }
 
 void Receiver::report_stalled(bool stalled) {

@@ -49,6 +49,9 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
 
   // The streaming thread's findings.
   void report_lateness(gint64 lateness_ms) { lateness_ms_ = lateness_ms; }
+  // While the pipeline is paused media is left out: nobody hears live what is said then, and kept
+  // it would lie late by the length of the pause for ever. Any thread.
+  void set_paused(bool paused);
   // Nothing has come from the publisher for a while, or something again.
   void report_stalled(bool stalled);
 
@@ -83,6 +86,7 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
   std::shared_ptr<Listener> listener_;
   MediaQueue queue_;
   std::atomic<gint64> lateness_ms_{0};
+  std::atomic<bool> paused_{false};
 
   // Network thread.
   bool audio_seen_ = false;

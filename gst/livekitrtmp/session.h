@@ -67,6 +67,8 @@ class Session : private MessageHandler {
   // Both give kOpen, or why this caller has to go once output() is sent.
   End feed(std::span<const uint8_t> bytes, int64_t now_us);
   End check_time(int64_t now_us);
+  // Nothing was read from the caller until now, and that is not his silence.
+  void excuse_silence(int64_t now_us) { last_arrival_us_ = now_us; }
   // Tells the publisher that the server ends the stream.
   void end(std::string_view why);
   // What holds for a publisher; to be called from on_publish(). 0 = no time-out.

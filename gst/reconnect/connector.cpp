@@ -322,13 +322,7 @@ void Connector::refused(GstFlowReturn flow) {
 }
 
 void Connector::say(const char* event, const std::string& reason, int64_t wait_ns, int64_t gap_ns) {
-  GstClockTime running_time = 0;
-  if (GstClock* clock = gst_element_get_clock(GST_ELEMENT(relay_))) {
-    const GstClockTime now = gst_clock_get_time(clock);
-    const GstClockTime base_time = gst_element_get_base_time(GST_ELEMENT(relay_));
-    if (GST_CLOCK_TIME_IS_VALID(base_time) && now > base_time) running_time = now - base_time;
-    gst_object_unref(clock);
-  }
+  const GstClockTime running_time = relay_running_time(relay_);
   unsigned attempt = 0;
   {
     const std::lock_guard lock(mutex_);

@@ -25,6 +25,7 @@ struct RelayPrivate {
   bool announced = false; /* stream-start, caps and segment are out */
   GstClockTime latency = 0;
   int64_t audio_end_ns = -1; /* of the last piece; -1 = none yet */
+  int64_t paused_ns = -1;    /* running time at which the pipeline was paused; -1 = it is not */
 
   // The stream lock of the sink pad; between connections the owner's thread:
   GstSegment segment;
@@ -54,7 +55,13 @@ GstStaticPadTemplate sink_template =
 GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(kCaps));
 
+// In PAUSED it stands still, while the clock does not and the base time is not known yet.
 bool running_time(GstReconnectRelay* self, int64_t* now_ns) {
+  {
+    const std::lock_guard lock(self->priv->mutex);
+    *now_ns = self->priv->paused_ns;
+    if (*now_ns >= 0) return true;
+  }
   GstClock* clock = gst_element_get_clock(GST_ELEMENT(self));
   if (!clock) return false;
   const GstClockTime now = gst_clock_get_time(clock);
@@ -156,7 +163,8 @@ GstFlowReturn chain(GstPad* /*pad*/, GstObject* parent, GstBuffer* buffer) {
   GST_BUFFER_FLAG_UNSET(buffer, GST_BUFFER_FLAG_DISCONT);
   if (placed.discont) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
   const GstFlowReturn flow = gst_pad_push(self->src, buffer);
-  if (flow == GST_FLOW_EOS || flow <= GST_FLOW_NOT_NEGOTIATED) priv->owner->refused(flow);
+  // Whatever comes from below but a flush: another connection would get the same answer.
+  if (flow < GST_FLOW_OK && flow != GST_FLOW_FLUSHING) priv->owner->refused(flow);
   return flow;
 }
 
@@ -230,8 +238,19 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   }
 }
 
+void set_paused_at(RelayPrivate* priv, int64_t paused_ns) {
+  const std::lock_guard lock(priv->mutex);
+  priv->paused_ns = paused_ns;
+}
+
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   RelayPrivate* priv = GST_RECONNECT_RELAY(element)->priv;
+  int64_t now_ns = 0;
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED &&
+      running_time(GST_RECONNECT_RELAY(element), &now_ns))
+    set_paused_at(priv, now_ns);
+  // The base time has been moved by the length of the pause.
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) set_paused_at(priv, -1);
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_reconnect_relay_parent_class)->change_state(element, transition);
   if (result == GST_STATE_CHANGE_FAILURE) return result;
@@ -239,6 +258,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
     const std::lock_guard lock(priv->mutex);
     priv->times.reset();
     priv->announced = false;
+    priv->paused_ns = -1;
     priv->audio_end_ns = -1;
     priv->stats = {};
     gst_clear_caps(&priv->caps_out);
@@ -330,6 +350,11 @@ void relay_push_gap(GstReconnectRelay* self) {
 void relay_push_eos(GstReconnectRelay* self) {
   announce(self);
   gst_pad_push_event(self->src, gst_event_new_eos());
+}
+
+GstClockTime relay_running_time(GstReconnectRelay* self) {
+  int64_t now_ns = 0;
+  return running_time(self, &now_ns) ? GstClockTime(now_ns) : 0;
 }
 
 RelayStats relay_stats(GstReconnectRelay* self) {

@@ -43,5 +43,7 @@ void relay_push_gap(GstReconnectRelay* relay);
 /** Between connections: ends the stream. */
 void relay_push_eos(GstReconnectRelay* relay);
 RelayStats relay_stats(GstReconnectRelay* relay);
+/** 0 when there is none yet; stands still in PAUSED. */
+GstClockTime relay_running_time(GstReconnectRelay* relay);
 
 }  // namespace reconnect

@@ -7,8 +7,10 @@ namespace reconnect {
 
 namespace {
 
+// Channels and rate may be asked for downstream; where nobody asks, both pass all through.
 constexpr const char* kOut =
-    " ! audioconvert ! capsfilter name=out caps=audio/x-raw,format=S16LE,layout=interleaved";
+    " ! audioconvert ! audioresample ! capsfilter name=out "
+    "caps=audio/x-raw,format=S16LE,layout=interleaved";
 
 }  // namespace
 

@@ -248,19 +248,27 @@ static bool upstream_is_live(GstSpeakerDetect* self) {
 static void make_mix(GstSpeakerDetect* self) {
   SpeakerDetectPrivate* priv = self->priv;
   MixSettings settings;
+  std::stop_token stop;
   {
     std::lock_guard guard(priv->lock);
     settings = priv->mix_settings;
+    stop = priv->loading.get_token();
   }
   const bool live = upstream_is_live(self);
   GST_INFO_OBJECT(self, "the stream has no RoomAudioMeta and is %slive: listening to the voices",
                   live ? "" : "not ");
   priv->mix = std::make_unique<MixInput>(
-      [settings](std::string& problem) {
-        return speakerdetect::make_mix_voices(settings, problem);
+      [settings, stop](std::string& problem) {
+        return speakerdetect::make_mix_voices(settings, problem, stop);
       },
       live);
   priv->mix->set_format(priv->audio_info);
+}
+
+/** Whoever reads a folder of voices, which may take minutes, gives up soon. Any thread. */
+static void stop_loading(GstSpeakerDetect* self) {
+  std::lock_guard guard(self->priv->lock);
+  self->priv->loading.request_stop();
 }
 
 /** Takes up what was found in the mix. */
@@ -365,6 +373,7 @@ static void learn_voices(GstSpeakerDetect* self, GstBuffer* buffer) {
 static GstBuffer* judge_tracks(GstSpeakerDetect* self, GstBuffer* buffer, gint n_tracks) {
   SpeakerDetectPrivate* priv = self->priv;
   priv->seen_meta = true;
+  if (priv->mix) stop_loading(self);
   priv->mix.reset();
   priv->levels.clear();
   for (gint i = 0; i < n_tracks; ++i) {
@@ -467,9 +476,17 @@ static gboolean gst_speaker_detect_start(GstBaseTransform* transform) {
   priv->detector = DominantSpeaker();
   forget(GST_SPEAKER_DETECT(transform), false);
   std::lock_guard guard(priv->lock);
+  priv->loading = std::stop_source();
   priv->counters = {};
   priv->buffers_without_meta = 0;
   return TRUE;
+}
+
+static GstStateChangeReturn gst_speaker_detect_change_state(GstElement* element,
+                                                            GstStateChange transition) {
+  // Before the streaming thread is waited for, which may be the one that loads.
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) stop_loading(GST_SPEAKER_DETECT(element));
+  return GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
 }
 
 static gboolean gst_speaker_detect_stop(GstBaseTransform* transform) {
@@ -498,6 +515,7 @@ static void gst_speaker_detect_class_init(GstSpeakerDetectClass* klass) {
   GstBaseTransformClass* transform_class = GST_BASE_TRANSFORM_CLASS(klass);
 
   object_class->finalize = gst_speaker_detect_finalize;
+  element_class->change_state = gst_speaker_detect_change_state;
   transform_class->start = gst_speaker_detect_start;
   transform_class->stop = gst_speaker_detect_stop;
   transform_class->set_caps = gst_speaker_detect_set_caps;

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct SpeakerDetectPrivate {
 
   // What properties show: guarded by `lock`, which is never held while calling out.
   std::mutex lock;
+  std::stop_source loading;  // of one run; stopped when nobody waits for the voices any more
   guint silence_timeout_ms = SPEAKER_DETECT_DEFAULT_SILENCE_TIMEOUT_MS;
   guint speakers_interval_ms = SPEAKER_DETECT_DEFAULT_SPEAKERS_INTERVAL_MS;
   bool find_voices = SPEAKER_DETECT_DEFAULT_FIND_VOICES;

@@ -19,6 +19,7 @@ constexpr size_t kStepSamples = kStretchSamples / 2;
 constexpr double kLeastSeconds = 1.0;
 constexpr float kSpeechProbability = 0.5F;
 constexpr GstClockTime kReadTimeout = 60 * GST_SECOND;
+constexpr GstClockTime kStopInterval = 100 * GST_MSECOND;
 constexpr const char* kVoiceExtension = ".voice";
 constexpr const char* kVoiceFormat = "speakerdetect-voice-1";
 constexpr size_t kMaxNumbers = 4096;
@@ -50,10 +51,12 @@ void take_buffer(GstElement*, GstBuffer* buffer, GstPad*, gpointer data) {
 
 KnownVoice take_voice(const std::string& name, std::span<const float> samples,
                       VoiceEmbedder& embedder,
-                      const std::shared_ptr<const speech::SileroWeights>& voice_activity) {
+                      const std::shared_ptr<const speech::SileroWeights>& voice_activity,
+                      const std::stop_token& stop) {
   std::vector<float> speech_only;
   speech::SileroVad activity(voice_activity);
   for (size_t at = 0; at + speech::kWindowSamples <= samples.size(); at += speech::kWindowSamples) {
+    if (stop.stop_requested()) return {name, {}, 0};
     const auto window = samples.subspan(at, speech::kWindowSamples);
     if (activity.probability(window) < kSpeechProbability) continue;
     speech_only.insert(speech_only.end(), window.begin(), window.end());
@@ -64,6 +67,7 @@ KnownVoice take_voice(const std::string& name, std::span<const float> samples,
   if (voice.seconds < kLeastSeconds) return voice;
   Embedding sum;
   for (size_t at = 0; at == 0 || at + kStretchSamples <= speech_only.size(); at += kStepSamples) {
+    if (stop.stop_requested()) return {name, {}, 0};
     const size_t count = std::min(kStretchSamples, speech_only.size() - at);
     const Embedding one = embedder.embed(std::span(speech_only).subspan(at, count));
     sum.resize(one.size());
@@ -73,7 +77,8 @@ KnownVoice take_voice(const std::string& name, std::span<const float> samples,
   return voice;
 }
 
-bool read_recording(const fs::path& file, std::vector<float>& samples, std::string& error) {
+bool read_recording(const fs::path& file, std::vector<float>& samples, std::string& error,
+                    const std::stop_token& stop) {
   samples.clear();
   GError* problem = nullptr;
   const GstPtr<GstElement> pipeline(gst_parse_launch(
@@ -92,8 +97,12 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   g_object_set(source.get(), "location", file.c_str(), nullptr);
   g_signal_connect(sink.get(), "handoff", G_CALLBACK(take_buffer), &recording);
   gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
-  GstMessage* message = gst_bus_timed_pop_filtered(
-      bus.get(), kReadTimeout, GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
+  GstMessage* message = nullptr;
+  for (GstClockTime waited = 0; !message && waited < kReadTimeout && !stop.stop_requested();
+       waited += kStopInterval) {
+    message = gst_bus_timed_pop_filtered(bus.get(), kStopInterval,
+                                         GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
+  }
   gst_element_set_state(pipeline.get(), GST_STATE_NULL);
   const bool complete = message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS;
   if (!complete) {
@@ -143,7 +152,8 @@ bool read_voice(const fs::path& file, KnownVoice& voice, std::string& error) {
 
 std::vector<KnownVoice> read_known_voices(
     const fs::path& folder, VoiceEmbedder& embedder,
-    const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error) {
+    const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error,
+    const std::stop_token& stop) {
   std::vector<KnownVoice> voices;
   error.clear();
   const auto complain = [&error](const fs::path& file, const std::string& what) {
@@ -163,6 +173,7 @@ std::vector<KnownVoice> read_known_voices(
   }
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
+    if (stop.stop_requested()) break;
     KnownVoice voice;
     std::string what;
     if (file.extension() == kVoiceExtension) {
@@ -173,11 +184,11 @@ std::vector<KnownVoice> read_known_voices(
       voice.name = file.stem().string();
     } else {
       std::vector<float> samples;
-      if (!read_recording(file, samples, what)) {
+      if (!read_recording(file, samples, what, stop)) {
         complain(file, what);
         continue;
       }
-      voice = take_voice(file.stem().string(), samples, embedder, voice_activity);
+      voice = take_voice(file.stem().string(), samples, embedder, voice_activity, stop);
       if (voice.embedding.empty()) {
         complain(file, "has less than a second of speech");
         continue;

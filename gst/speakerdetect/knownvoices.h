@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,21 +22,24 @@ struct KnownVoice {
 };
 
 /** What a recording of one person sounds like, silence left out. Without an embedding where there
- * is less than a second of speech. */
+ * is less than a second of speech, or when told to stop. */
 KnownVoice take_voice(const std::string& name, std::span<const float> samples,
                       VoiceEmbedder& embedder,
-                      const std::shared_ptr<const speech::SileroWeights>& voice_activity);
+                      const std::shared_ptr<const speech::SileroWeights>& voice_activity,
+                      const std::stop_token& stop = {});
 
 /** Reads a recording in any format that GStreamer decodes, its first ten minutes, as mono at
  * 16 kHz. */
 bool read_recording(const std::filesystem::path& file, std::vector<float>& samples,
-                    std::string& error);
+                    std::string& error, const std::stop_token& stop = {});
 
 /** All of a folder: alice.wav (or .ogg, .flac …) and alice.voice are alice's. `error` tells what
- * could not be used; what could is returned all the same. */
+ * could not be used; what could is returned all the same. It may take minutes, unless told to stop:
+ * then what is left is left out. */
 std::vector<KnownVoice> read_known_voices(
     const std::filesystem::path& folder, VoiceEmbedder& embedder,
-    const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error);
+    const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error,
+    const std::stop_token& stop = {});
 
 /** A learnt voice as a file of text: a line that tells the format, then numbers. */
 bool write_voice(const std::filesystem::path& file, const KnownVoice& voice, std::string& error);

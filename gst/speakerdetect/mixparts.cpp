@@ -26,7 +26,8 @@ std::shared_ptr<VoiceEmbedder> load_voice_embedder(const MixSettings& settings,
   return load_resemblyzer(files.voices, problem);
 }
 
-std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::string& problem) {
+std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::string& problem,
+                                           const std::stop_token& stop) {
   const speech::SpeechFiles files = speech::find_speech_files(settings.speech_dir);
   std::vector<std::filesystem::path> needed = {files.voice_activity};
   if (settings.voices_model.empty()) {
@@ -46,7 +47,8 @@ std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::str
   parts.voice_activity = std::make_unique<speech::SileroVad>(weights);
   if (!settings.voices.empty()) {
     std::string unusable;
-    parts.known = read_known_voices(settings.voices, *parts.embedder, weights, unusable);
+    parts.known = read_known_voices(settings.voices, *parts.embedder, weights, unusable, stop);
+    if (stop.stop_requested()) return nullptr;
     if (!unusable.empty()) {
       problem = "Not all voices of " + settings.voices + " can be used: " + unusable +
                 ". Others are named speaker-1, speaker-2 and so on.";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "mixvoices.h"
@@ -22,8 +23,10 @@ std::shared_ptr<VoiceEmbedder> load_voice_embedder(const MixSettings& settings,
                                                    std::string& problem);
 
 /** Takes some 10 ms, and a twentieth of the recordings' length where voices are given. nullptr with
- * a text for the user; a text with a result tells what is left out. */
-std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::string& problem);
+ * a text for the user; a text with a result tells what is left out. Told to stop, it returns soon
+ * and has nothing to say. */
+std::unique_ptr<MixVoices> make_mix_voices(const MixSettings& settings, std::string& problem,
+                                           const std::stop_token& stop = {});
 
 /** The same for learning; nothing in it, and a text for the user, where there are no models. */
 LearnerParts make_learner_parts(const MixSettings& settings, std::string& problem);

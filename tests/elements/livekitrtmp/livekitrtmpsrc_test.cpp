@@ -301,6 +301,40 @@ TEST(LivekitRtmpSrc, AStallIsToldAndDropsNothing) {
   EXPECT_EQ(all.back().pts - all[all.size() - 130].pts, 129 * 23 * GST_MSECOND);
 }
 
+TEST(LivekitRtmpSrc, APauseShiftsNothing) {
+  Pipeline pipeline("");
+  pipeline.play();
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(some_media(10));
+  ASSERT_TRUE(pipeline.wait_for_buffers(12));
+  gst_element_set_state(pipeline.pipeline(), GST_STATE_PAUSED);
+  Bytes more;
+  for (uint32_t i = 10; i < 210; ++i) more = more + audio(i * 23, aac_frame());
+  caller.send(more);
+  ASSERT_TRUE(eventually([&] { return pipeline.stat("audio-messages") == 211; }));
+  pipeline.play();
+  caller.send(audio(210 * 23, aac_frame()));
+  ASSERT_TRUE(pipeline.wait_for_buffers(13));
+  const Arrival last = pipeline.arrivals().back();
+  EXPECT_TRUE(last.discont);
+  // The first frames came at once, and so are a bit ahead.
+  EXPECT_LE(last.running_time,
+            gst_element_get_current_running_time(pipeline.pipeline()) + 300 * GST_MSECOND);
+}
+
+TEST(LivekitRtmpSrc, WhatComesBeforePlayingIsKept) {
+  // Models may load until then.
+  Pipeline pipeline("");
+  gst_element_set_state(pipeline.pipeline(), GST_STATE_PAUSED);
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(some_media(100));
+  ASSERT_TRUE(eventually([&] { return pipeline.stat("audio-messages") == 101; }));
+  pipeline.play();
+  ASSERT_TRUE(pipeline.wait_for_buffers(102));
+}
+
 TEST(LivekitRtmpSrc, UnknownCodecsAreNamed) {
   Pipeline pipeline("");
   pipeline.play();

@@ -2,6 +2,7 @@
 // Callers who mean no good or know no better, and many callers.
 #include <memory>
 
+#include "livekitrtmp/listener.h"
 #include "rtmpfixture.h"
 
 namespace rtmp::test {
@@ -134,6 +135,88 @@ TEST(Peers, AHandlerMayStopTheElement) {
   Caller caller(pipeline.port());
   caller.send(publisher("live", "standup"));
   EXPECT_TRUE(caller.wait_for_end());
+}
+
+// The same from a bus handler, while the network thread still has media in its hands.
+TEST(Peers, AWarningMayStopTheElement) {
+  Pipeline pipeline("");
+  GstBus* bus = gst_element_get_bus(pipeline.pipeline());
+  gst_bus_set_sync_handler(
+      bus,
+      [](GstBus*, GstMessage* message, gpointer) {
+        if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
+          gst_element_set_state(GST_ELEMENT(GST_MESSAGE_SRC(message)), GST_STATE_NULL);
+        }
+        return GST_BUS_PASS;
+      },
+      nullptr, nullptr);
+  pipeline.play();
+  Caller caller(pipeline.port());
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  caller.send(audio(0, {0x90, 'O', 'p', 'u', 's'}));
+  EXPECT_TRUE(caller.wait_for_end());
+  gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
+  gst_object_unref(bus);
+}
+
+// What an element is to the listener, with a wait that a test can wait for.
+class Desk : public Route {
+ public:
+  Verdict on_request(const Publisher&) override { return {}; }
+  void on_added(const Publisher& publisher) override { tell("added " + publisher.stream); }
+  bool on_media(const Media&, int64_t) override {
+    tell("media");
+    return true;
+  }
+  void on_bytes(size_t) override {}
+  void on_removed(const Publisher& publisher, PublisherEnd end, const std::string&) override {
+    tell("removed " + publisher.stream + (end == PublisherEnd::kReplaced ? " replaced" : ""));
+  }
+  void on_refused(const std::string&, unsigned status, const std::string&) override {
+    tell("refused " + std::to_string(status));
+  }
+  std::vector<std::string> told() const {
+    const std::lock_guard lock(mutex_);
+    return told_;
+  }
+
+ private:
+  void tell(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    told_.push_back(what);
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<std::string> told_;  // guarded by mutex_
+};
+
+TEST(Peers, ASilentPublisherGivesWayToAnother) {
+  Desk desk;
+  std::string error;
+  livekit::ListenerConfig config;
+  config.address = "127.0.0.1";
+  const std::shared_ptr<Listener> listener = Listener::acquire(config, error);
+  ASSERT_TRUE(listener) << error;
+  RouteConfig route;
+  route.path = "/live";
+  route.silent_us = 200'000;
+  ASSERT_TRUE(listener->add_route(route, &desk, error)) << error;
+  Caller first(listener->port());
+  ASSERT_TRUE(first.publish("live", "first"));
+  Caller early(listener->port());
+  early.send(publisher("live", "early"));
+  EXPECT_TRUE(early.wait_for("onStatus NetStream.Publish.BadName"));
+  g_usleep(300'000);
+  Caller second(listener->port());
+  ASSERT_TRUE(second.publish("live", "second"));
+  EXPECT_TRUE(first.wait_for_end());
+  EXPECT_TRUE(first.answers().has("onStatus NetStream.Unpublish.Success"));
+  second.send(audio(0, aac_frame()));
+  EXPECT_TRUE(eventually([&] { return desk.told().size() >= 5; }));
+  listener->remove_route(&desk);
+  EXPECT_EQ(desk.told(), (std::vector<std::string>{"added /live/first", "refused 409",
+                                                   "removed /live/first replaced",
+                                                   "added /live/second", "media"}));
 }
 
 TEST(Peers, AHundredPublishersOnOnePort) {

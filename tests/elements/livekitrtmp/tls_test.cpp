@@ -64,6 +64,8 @@ TEST_F(TlsPeers, SilentOnesAreCutOff) {
   half.send({0x16, 3, 1, 2, 0, 1});
   EXPECT_TRUE(silent.wait_for_end());
   EXPECT_TRUE(half.wait_for_end());
+  EXPECT_EQ(pipeline.wait_for_event("refused", "status"), "408");
+  EXPECT_EQ(pipeline.stat("callers-refused"), 2u);
 }
 
 TEST_F(TlsPeers, StoppingInTheMiddleOfAHandshake) {

@@ -268,4 +268,52 @@ TEST_F(ReconnectSrc, PausesWithoutGettingStuck) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(pull(&piece));
 }
 
+TEST_F(ReconnectSrc, GivesTheRateThatIsAskedFor) {
+  GstCaps* caps = gst_caps_from_string("audio/x-raw,rate=16000");
+  g_object_set(sink_, "caps", caps, nullptr);
+  gst_caps_unref(caps);
+  play("audiotestsrc is-live=true samplesperbuffer=480 ! audio/x-raw,rate=48000,channels=1");
+  GstSample* sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink_), kPatience);
+  ASSERT_NE(sample, nullptr);
+  int rate = 0;
+  gst_structure_get_int(gst_caps_get_structure(gst_sample_get_caps(sample), 0), "rate", &rate);
+  gst_sample_unref(sample);
+  EXPECT_EQ(rate, 16000);
+  EXPECT_EQ(stat("attempts"), 1u);
+}
+
+TEST_F(ReconnectSrc, NobodyToGiveItToIsAnErrorAndNoLoss) {
+  gst_element_unlink(src_, sink_);
+  gst_bin_remove(GST_BIN(pipeline_), sink_);
+  play(kShort);
+  EXPECT_FALSE(wait_for_error().empty());
+  EXPECT_EQ(stat("attempts"), 1u);
+}
+
+TEST_F(ReconnectSrc, APauseWithoutAConnectionMovesNothing) {
+  // Behind a queue, as a mixer is: what is told in PAUSED is not held up there.
+  gst_element_unlink(src_, sink_);
+  GstElement* queue = gst_element_factory_make("queue", nullptr);
+  gst_bin_add(GST_BIN(pipeline_), queue);
+  ASSERT_TRUE(gst_element_link_many(src_, queue, sink_, nullptr));
+  make_file();
+  write_file(0.2);
+  g_object_set(src_, "location", ("file://" + file_).c_str(), nullptr);
+  gst_util_set_object_arg(G_OBJECT(src_), "at-end", "reconnect");
+  play("", kRetry_ms);
+  Piece piece;
+  ASSERT_TRUE(pull(&piece));
+  g_remove(file_.c_str());  // before it is read again
+  while (piece.pts + piece.duration < 199 * GST_MSECOND) ASSERT_TRUE(pull(&piece));
+  EXPECT_TRUE(heard("failed"));
+  gst_element_set_state(pipeline_, GST_STATE_PAUSED);
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(heard("failed"));  // 1.6 s at least
+  gst_element_set_state(pipeline_, GST_STATE_PLAYING);
+  write_file(0.2);
+  ASSERT_TRUE(pull(&piece));
+  EXPECT_TRUE(piece.discont);
+  // The file is read at once, and so is a bit ahead.
+  EXPECT_LE(piece.pts, gst_element_get_current_running_time(pipeline_) + 500 * GST_MSECOND);
+}
+
 }  // namespace

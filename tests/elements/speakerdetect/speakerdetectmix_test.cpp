@@ -437,4 +437,70 @@ TEST_F(SpeakerDetectChannels, MonoIsAMixAllTheSame) {
   EXPECT_FALSE(judged_);
 }
 
+/* Twenty people of ten minutes each: half a minute of work, which nobody wants to wait for. */
+class ManyVoices : public SpeakerDetectMix {
+ protected:
+  void SetUp() override {
+    SpeakerDetectMix::SetUp();
+    if (!need_models()) GTEST_SKIP() << "the voice model is not installed (tools/setup)";
+    folder_ = fs::temp_directory_path() / ("many-voices-" + std::to_string(getpid()));
+    fs::create_directory(folder_);
+    std::vector<guint8> wav = {'R', 'I',  'F', 'F', 0, 0, 0,  0, 'W', 'A', 'V',  'E',  'f', 'm',
+                               't', ' ',  16,  0,   0, 0, 1,  0, 1,   0,   0x80, 0x3e, 0,   0,
+                               0,   0x7d, 0,   0,   2, 0, 16, 0, 'd', 'a', 't',  'a'};
+    const guint32 size = 600 * 16000 * 2;
+    for (int shift = 0; shift < 32; shift += 8) wav.push_back(guint8(size >> shift));
+    wav.resize(wav.size() + size);
+    std::ofstream(folder_ / ".all", std::ios::binary)
+        .write(reinterpret_cast<const char*>(wav.data()), std::streamsize(wav.size()));
+    for (int i = 0; i < 20; i++) {
+      fs::create_symlink(".all", folder_ / ("person" + std::to_string(i) + ".wav"));
+    }
+    g_object_set(element_, "voices", folder_.c_str(), nullptr);
+  }
+  void TearDown() override {
+    SpeakerDetectMix::TearDown();
+    fs::remove_all(folder_);
+  }
+  gint64 stop_ms() {
+    const gint64 before_us = g_get_monotonic_time();
+    gst_element_set_state(element_, GST_STATE_READY);
+    return (g_get_monotonic_time() - before_us) / 1000;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(ManyVoices, StoppingDoesNotWaitUntilAllAreRead) {
+  begin(true);
+  silence(20);
+  EXPECT_LT(stop_ms(), 3000);
+}
+
+TEST_F(ManyVoices, NorDoesItWhereTheStreamWaitsForThem) {
+  begin(false);
+  GThread* pusher = g_thread_new(
+      "pusher",
+      [](gpointer data) -> gpointer {
+        GstBuffer* buffer = gst_buffer_new_allocate(nullptr, 640, nullptr);
+        GST_BUFFER_PTS(buffer) = 0;
+        gst_harness_push(static_cast<GstHarness*>(data), buffer);
+        return nullptr;
+      },
+      harness_);
+  g_usleep(300'000);  // it reads the first of them
+  EXPECT_LT(stop_ms(), 3000);
+  g_thread_join(pusher);
+}
+
+TEST_F(ManyVoices, NorDoesAStreamThatTurnsOutToHaveMetas) {
+  begin(true);
+  silence(20);
+  const gint64 before_us = g_get_monotonic_time();
+  const RoomAudioTrack alice = {"TR_a", "alice", "Alice", -20.0, FALSE};
+  push(std::vector<float>(320),
+       [&](GstBuffer* buffer) { room_audio_buffer_set_mix(buffer, &alice, 1); });
+  EXPECT_LT(g_get_monotonic_time() - before_us, 3'000'000);
+}
+
 }  // namespace
