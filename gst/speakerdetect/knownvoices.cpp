@@ -4,7 +4,6 @@
 #include <gst/gst.h>
 
 #include <algorithm>
-#include <fstream>
 #include <mutex>
 #include <system_error>
 
@@ -20,8 +19,6 @@ constexpr double kLeastSeconds = 1.0;
 constexpr float kSpeechProbability = 0.5F;
 constexpr GstClockTime kReadTimeout = 60 * GST_SECOND;
 constexpr const char* kVoiceExtension = ".voice";
-constexpr const char* kVoiceFormat = "speakerdetect-voice-1";
-constexpr size_t kMaxNumbers = 4096;
 
 struct Unref {
   void operator()(gpointer object) const { gst_object_unref(object); }
@@ -106,39 +103,6 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   }
   if (message) gst_message_unref(message);
   return complete;
-}
-
-bool write_voice(const fs::path& file, const KnownVoice& voice, std::string& error) {
-  // Whoever reads it meanwhile finds the old one or the new one.
-  const fs::path fresh = file.string() + ".new";
-  std::ofstream out(fresh);
-  out.imbue(std::locale::classic());
-  out << kVoiceFormat << ' ' << voice.seconds << ' ' << voice.embedding.size() << '\n';
-  for (const float value : voice.embedding) out << value << '\n';
-  out.close();
-  std::error_code problem;
-  if (out) fs::rename(fresh, file, problem);
-  if (out && !problem) return true;
-  error = "cannot write " + file.string();
-  fs::remove(fresh, problem);
-  return false;
-}
-
-bool read_voice(const fs::path& file, KnownVoice& voice, std::string& error) {
-  std::ifstream in(file);
-  in.imbue(std::locale::classic());
-  std::string format;
-  size_t count = 0;
-  in >> format >> voice.seconds >> count;
-  if (in && format == kVoiceFormat && count > 0 && count <= kMaxNumbers) {
-    voice.embedding.resize(count);
-    for (float& value : voice.embedding) in >> value;
-    if (in) voice.embedding = normalized(std::move(voice.embedding));
-    if (in && !voice.embedding.empty()) return true;
-  }
-  voice.embedding.clear();
-  error = "is no voice that speakerdetect wrote";
-  return false;
 }
 
 std::vector<KnownVoice> read_known_voices(

@@ -64,6 +64,41 @@ TEST_F(KnownVoices, DamagedFilesAreNamedAndTheOthersRead) {
   EXPECT_EQ(error_.find("hidden"), std::string::npos);
 }
 
+// What reads as numbers but is no voice would be like nobody, or like everybody.
+TEST_F(KnownVoices, NumbersThatAreNoVoiceAreRefused) {
+  const auto is_voice = [](const std::string& text) {
+    KnownVoice voice;
+    return voice_from_text(text, voice);
+  };
+  const std::string head = "speakerdetect-voice-1 ";
+  EXPECT_TRUE(is_voice(head + "5 2\n0.5\n1e-45\n"));
+  EXPECT_TRUE(is_voice(head + "5 2\r\n0.5\r\n1\r\n"));
+  EXPECT_TRUE(is_voice(head + "5 2\n3e38\n3e38\n"));  // the squares fit no float
+  for (const char* seconds : {"-1", "0", "nan", "inf", "1e308", "1e999", "5x"}) {
+    EXPECT_FALSE(is_voice(head + seconds + " 2\n1\n2\n")) << seconds;
+  }
+  for (const char* number : {"nan", "inf", "-inf", "1e39", "0x1p3", "1,5", "", "\xff"}) {
+    EXPECT_FALSE(is_voice(head + "5 2\n1\n" + number + "\n")) << number;
+  }
+  for (const char* count : {"0", "-1", "1", "3", "4097", "99999999999999999999"}) {
+    EXPECT_FALSE(is_voice(head + "5 " + count + "\n1\n2\n")) << count;
+  }
+  EXPECT_FALSE(is_voice(head + "5 2\n0\n0\n"));
+  EXPECT_FALSE(is_voice(head + "5 2\n0.5\n0.1"));  // cut within its last number
+}
+
+// A file is not read to its end to find that it has none of ours.
+TEST_F(KnownVoices, EndlessFilesTakeNoMemory) {
+  ASSERT_TRUE(write_voice(folder_ / "alice.voice", {"alice", normalized({1, 2}), 5}, error_));
+  std::ofstream(folder_ / "bob.voice") << "speakerdetect-voice-1 5 2\n1\n2\n";
+  fs::resize_file(folder_ / "bob.voice", uintmax_t(1) << 40);
+  std::ofstream(folder_ / "carol.voice") << "";
+  fs::resize_file(folder_ / "carol.voice", uintmax_t(1) << 40);
+  ASSERT_EQ(read().size(), 1U);
+  EXPECT_NE(error_.find("bob"), std::string::npos) << error_;
+  EXPECT_NE(error_.find("carol"), std::string::npos) << error_;
+}
+
 TEST_F(KnownVoices, AFolderThatIsNotThereIsTold) {
   fs::remove_all(folder_);
   EXPECT_TRUE(read().empty());
