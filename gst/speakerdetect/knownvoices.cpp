@@ -4,6 +4,8 @@
 #include <gst/gst.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <mutex>
 #include <system_error>
 
@@ -39,7 +41,9 @@ void take_buffer(GstElement*, GstBuffer* buffer, GstPad*, gpointer data) {
   const std::lock_guard guard(recording->lock);
   std::vector<float>& samples = *recording->samples;
   const size_t room = kLongestSamples - std::min(samples.size(), kLongestSamples);
-  samples.insert(samples.end(), from, from + std::min(map.size / sizeof(float), room));
+  // A file of floats may hold what is no number, or too large to be squared.
+  std::transform(from, from + std::min(map.size / sizeof(float), room), std::back_inserter(samples),
+                 [](float s) { return std::isfinite(s) ? std::clamp(s, -1.0F, 1.0F) : 0.0F; });
   gst_buffer_unmap(buffer, &map);
 }
 
@@ -63,6 +67,7 @@ KnownVoice take_voice(const std::string& name, std::span<const float> samples,
   for (size_t at = 0; at == 0 || at + kStretchSamples <= speech_only.size(); at += kStepSamples) {
     const size_t count = std::min(kStretchSamples, speech_only.size() - at);
     const Embedding one = embedder.embed(std::span(speech_only).subspan(at, count));
+    if (one.empty()) continue;
     sum.resize(one.size());
     for (size_t i = 0; i < sum.size(); i++) sum[i] += one[i];
   }
