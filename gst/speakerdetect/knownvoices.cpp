@@ -47,6 +47,15 @@ void take_buffer(GstElement*, GstBuffer* buffer, GstPad*, gpointer data) {
   gst_buffer_unmap(buffer, &map);
 }
 
+// Video alone would neither end nor fail.
+void check_audio(GstElement* decoder, gpointer audio) {
+  const GstPtr<GstPad> pad(gst_element_get_static_pad(GST_ELEMENT(audio), "sink"));
+  if (gst_pad_is_linked(pad.get())) return;
+  gst_element_message_full(decoder, GST_MESSAGE_ERROR, GST_STREAM_ERROR,
+                           GST_STREAM_ERROR_WRONG_TYPE, g_strdup("has no audio"), nullptr, __FILE__,
+                           __func__, __LINE__);
+}
+
 }  // namespace
 
 KnownVoice take_voice(const std::string& name, std::span<const float> samples,
@@ -79,7 +88,7 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   samples.clear();
   GError* problem = nullptr;
   const GstPtr<GstElement> pipeline(gst_parse_launch(
-      "filesrc name=file ! decodebin ! audioconvert ! audioresample ! "
+      "filesrc name=file ! decodebin name=decoder ! audioconvert name=audio ! audioresample ! "
       "audio/x-raw,format=F32LE,rate=16000,channels=1 ! fakesink name=sink signal-handoffs=true",
       &problem));
   if (!pipeline || problem) {
@@ -89,10 +98,13 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   }
   const GstPtr<GstElement> source(gst_bin_get_by_name(GST_BIN(pipeline.get()), "file"));
   const GstPtr<GstElement> sink(gst_bin_get_by_name(GST_BIN(pipeline.get()), "sink"));
+  const GstPtr<GstElement> decoder(gst_bin_get_by_name(GST_BIN(pipeline.get()), "decoder"));
+  const GstPtr<GstElement> audio(gst_bin_get_by_name(GST_BIN(pipeline.get()), "audio"));
   const GstPtr<GstBus> bus(gst_element_get_bus(pipeline.get()));
   Recording recording{&samples, {}};
   g_object_set(source.get(), "location", file.c_str(), nullptr);
   g_signal_connect(sink.get(), "handoff", G_CALLBACK(take_buffer), &recording);
+  g_signal_connect(decoder.get(), "no-more-pads", G_CALLBACK(check_audio), audio.get());
   gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
   GstMessage* message = gst_bus_timed_pop_filtered(
       bus.get(), kReadTimeout, GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));

@@ -140,6 +140,27 @@ TEST_F(KnownVoices, RecordingsAreDecoded) {
   EXPECT_NE(error_, "");
 }
 
+TEST_F(KnownVoices, VideoAloneIsToldAtOnce) {
+  const fs::path file = folder_ / "video.avi";
+  const std::string line =
+      "videotestsrc num-buffers=5 ! video/x-raw,width=64,height=64 ! avimux ! "
+      "filesink location=" +
+      file.string();
+  GstElement* writer = gst_parse_launch(line.c_str(), nullptr);
+  ASSERT_NE(writer, nullptr);
+  GstBus* bus = gst_element_get_bus(writer);
+  gst_element_set_state(writer, GST_STATE_PLAYING);
+  gst_message_unref(gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS));
+  gst_element_set_state(writer, GST_STATE_NULL);
+  gst_object_unref(bus);
+  gst_object_unref(writer);
+  const gint64 before_us = g_get_monotonic_time();
+  std::vector<float> samples;
+  EXPECT_FALSE(read_recording(file, samples, error_));
+  EXPECT_EQ(error_, "has no audio");
+  EXPECT_LT(g_get_monotonic_time() - before_us, 30'000'000);
+}
+
 }  // namespace
 }  // namespace speakerdetect
 
