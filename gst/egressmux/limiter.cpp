@@ -12,6 +12,9 @@ namespace {
 constexpr float kRiseDbPerSecond = 30.0f;
 constexpr int kHoldMs = 20;
 constexpr float kFallPerBlock = 0.5f;
+// Louder than a thousand talkers at full scale is no sound but a fault, an infinite sample for
+// example. It is cut off instead; the others would be silent for ever.
+constexpr float kLowestGain = 1.0f / 1024;
 }  // namespace
 
 Limiter::Limiter(int rate_hz)
@@ -31,7 +34,7 @@ float Limiter::wanted_gain(const float* samples, size_t count) const {
   float gain = 1.0f;
   if (range.highest > highest_) gain = highest_ / range.highest;
   if (range.lowest < -kFullScale) gain = std::min(gain, -kFullScale / range.lowest);
-  return gain;
+  return std::max(gain, kLowestGain);
 }
 
 float Limiter::risen(float gain, size_t frames) {

@@ -11,8 +11,11 @@ constexpr uint32_t kNoTimestamp = 0xffffff;  // the real one follows, with 32 bi
 constexpr std::array<size_t, 4> kMessageHeaderBytes = {11, 7, 3, 0};
 // The messages that steer the protocol have 4 bytes, Set Peer Bandwidth 5, user control 10.
 constexpr size_t kMaxControlBytes = 64;
-// A vector that a large message has grown is given back.
-constexpr size_t kKeptCapacity = 64 << 10;
+// What half messages may hold beside the longest one.
+constexpr size_t kSpareBytes = 64 << 10;
+// A vector that a larger message has grown is given back: each chunk stream has one, and a thousand
+// callers who need not say who they are have 32 chunk streams each. Audio fits.
+constexpr size_t kKeptCapacity = 1 << 10;
 // Type 3 after type 0 means "the same delta", which by the letter is type 0's timestamp. Some
 // senders mean "the same timestamp". A delta as large as this is certainly not meant.
 constexpr uint32_t kMaxImpliedDeltaMs = 1000;
@@ -182,7 +185,7 @@ void ChunkReader::begin_chunk(MessageHandler& handler) {
   const size_t missing = stream.length - stream.payload.size();
   chunk_left_ = std::min<size_t>(missing, chunk_size_);
   // Together they may be as long as one, and something for what is told in between.
-  if (buffered_bytes_ + chunk_left_ > limits_.max_message_bytes + kKeptCapacity) {
+  if (buffered_bytes_ + chunk_left_ > limits_.max_message_bytes + kSpareBytes) {
     return fail("too many messages are under way at once");
   }
   stage_ = Stage::kPayload;
@@ -233,6 +236,12 @@ bool ChunkReader::control(const Message& message) {
     stream.in_message = false;
   }
   return false;
+}
+
+size_t ChunkReader::held_bytes() const {
+  size_t bytes = streams_.capacity() * sizeof(Stream);
+  for (const Stream& stream : streams_) bytes += stream.payload.capacity();
+  return bytes;
 }
 
 void write_message(std::vector<uint8_t>& out, uint32_t chunk_stream, const Message& message,

@@ -66,6 +66,8 @@ class ChunkReader {
   const char* failure_reason() const { return failure_reason_; }
   // Bytes of messages that are not whole yet.
   size_t buffered_bytes() const { return buffered_bytes_; }
+  // Memory that is in use, whole messages or not.
+  size_t held_bytes() const;
 
  private:
   static constexpr size_t kMaxHeader = 3 + 11 + 4;

@@ -97,6 +97,7 @@ void Receiver::on_added(const Publisher& publisher) {
     publisher_ = publisher;
     since_us_ = now_us;
   }
+  guard_.begin_publisher();
   audio_seen_ = false;
   complained_ = false;
   first_video_us_ = 0;
@@ -126,8 +127,7 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
   }
   // Only where a handler of the application may run, which may stop the element.
   const auto self = complained_ ? nullptr : shared_from_this();
-  if (!complained_) examine(media);
-  if (config_.audio_only && media.kind == MediaKind::kVideo) return true;
+  if (!examine(media)) return true;
   if (media.payload.empty()) return true;
   if (paused_ && !is_configuration(media)) return true;
   QueuedMedia item;
@@ -139,28 +139,30 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
   return queue_.push(std::move(item));
 }
 
-// One bad publisher gives a warning that names him, never an error.
-void Receiver::examine(const Media& media) {
-  if (media.kind == MediaKind::kAudio && !audio_seen_) {
-    audio_seen_ = true;
-    const std::string codec = unknown_audio_codec(media.payload);
-    if (codec.empty()) return;
-    complained_ = true;
-    GST_ELEMENT_WARNING(
-        element_, STREAM, WRONG_TYPE,
-        ("The publisher sends %s, which cannot be demuxed: have it send AAC.", codec.c_str()),
-        ("from %s", publisher_.remote.c_str()));
-  } else if (media.kind == MediaKind::kVideo && !audio_seen_) {
+// One bad publisher gives a warning that names him, never an error: false is left out.
+bool Receiver::examine(const Media& media) {
+  if (media.kind == MediaKind::kAudio) audio_seen_ = true;
+  if (media.kind == MediaKind::kVideo && !audio_seen_) {
     const int64_t now_us = g_get_monotonic_time();
     if (first_video_us_ == 0) first_video_us_ = now_us;
-    if (now_us - first_video_us_ < kVideoAloneUs) return;
-    complained_ = true;
-    GST_ELEMENT_WARNING(
-        element_, STREAM, WRONG_TYPE,
-        ("The publisher sends video only: there is nothing to hear. Ask LiveKit for "
-         "an egress with audio."),
-        ("from %s", publisher_.remote.c_str()));
+    if (now_us - first_video_us_ >= kVideoAloneUs) {
+      complain(
+          "The publisher sends video only: there is nothing to hear. Ask LiveKit for "
+          "an egress with audio.");
+    }
   }
+  if (config_.audio_only && media.kind == MediaKind::kVideo) return false;
+  std::string complaint;
+  const bool admitted = guard_.admits(media, complaint);
+  if (!complaint.empty()) complain(complaint);
+  return admitted;
+}
+
+// Once a publisher.
+void Receiver::complain(const std::string& text) {
+  if (std::exchange(complained_, true)) return;
+  GST_ELEMENT_WARNING(element_, STREAM, WRONG_TYPE, ("%s", text.c_str()),
+                      ("from %s", publisher_.remote.c_str()));
 }
 
 void Receiver::on_removed(const Publisher& publisher, PublisherEnd end, const std::string& reason) {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "listener.h"
+#include "mediaguard.h"
 #include "mediaqueue.h"
 
 namespace rtmp {
@@ -78,7 +79,8 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
   GstStructure* describe(const Publisher& publisher) const;
   void post(const char* event, const Publisher& publisher, const std::string& reason,
             GstClockTime gap = 0, unsigned status = 0);
-  void examine(const Media& media);
+  bool examine(const Media& media);
+  void complain(const std::string& text);
 
   GstElement* const element_;
   ReceiverObserver* const observer_;
@@ -89,6 +91,7 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
   std::atomic<bool> paused_{false};
 
   // Network thread.
+  MediaGuard guard_;
   bool audio_seen_ = false;
   bool complained_ = false;
   int64_t first_video_us_ = 0;

@@ -20,6 +20,8 @@ constexpr size_t kMaxOutputBytes = 64 << 10;
 constexpr size_t kMaxArguments = 8;
 constexpr uint8_t kDynamicLimit = 2;
 constexpr size_t kTagHeaderBytes = 11;
+// An aggregate is taken apart in one go, while all others wait, and whatever the queue says.
+constexpr size_t kMaxAggregated = 1024;
 
 enum UserControl : uint16_t {
   kStreamBegin = 0,
@@ -169,10 +171,14 @@ void Session::on_data(const Message& message) {
 void Session::on_aggregate(const Message& message) {
   auto rest = message.payload;
   std::optional<uint32_t> first_ms;
+  size_t count = 0;
   while (rest.size() >= kTagHeaderBytes && end_ == End::kOpen) {
     const uint32_t length = read_u24(rest.subspan(1));
     const uint32_t timestamp = uint32_t{rest[7]} << 24 | read_u24(rest.subspan(4));
     if (rest.size() - kTagHeaderBytes < length) break;
+    if (++count > kMaxAggregated) {
+      return finish(End::kProtocolError, 413, "sent an aggregate of too many messages");
+    }
     if (!first_ms) first_ms = timestamp;
     const uint8_t type = rest[0];
     if (type == kAudio || type == kVideo || type == kDataAmf0) {

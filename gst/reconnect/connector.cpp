@@ -274,16 +274,16 @@ bool Connector::take_message(GstMessage* message) {
   switch (GST_MESSAGE_TYPE(message)) {
     case GST_MESSAGE_ERROR: {
       GError* error = nullptr;
-      gchar* debug = nullptr;
-      gst_message_parse_error(message, &error, &debug);
-      GST_INFO_OBJECT(bin_, "%s (%s)", error->message, debug ? debug : "");
-      const bool hopeless = is_hopeless(error);
+      gst_message_parse_error(message, &error, nullptr);
+      // Not `debug`: it often has the address with its key.
+      GST_INFO_OBJECT(bin_, "%s", told(error->message).c_str());
+      // What has been read once can be read: this is the page of a proxy, or the like.
+      const bool hopeless = is_hopeless(error) && watch_.connections() == 0;
       refused_ = refused_ || hopeless;
       const bool forward = refused_ && !stopping_;
-      if (reason_.empty()) reason_ = error->message;
+      if (reason_.empty()) reason_ = told(error->message);
       lost_ = true;
       g_error_free(error);
-      g_free(debug);
       wake_.notify_all();
       return !forward;
     }

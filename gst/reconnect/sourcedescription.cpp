@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "sourcedescription.h"
 
+#include <algorithm>
+
 #include "launchvalue.h"
 
 namespace reconnect {
@@ -52,6 +54,20 @@ std::string masked(const SourceSettings& settings) {
       at != std::string::npos && (path == std::string::npos || at < path) ? at + 1 : host;
   if (!is_rtmp(text) || path == std::string::npos || last <= path) return shown + text.substr(from);
   return shown + text.substr(from, last + 1 - from) + "...";
+}
+
+std::string told(const std::string& reason) {
+  // ": ../ext/soup/gstsouphttpsrc.c(1683): ..."
+  std::string text = reason;
+  const size_t source = text.find(".c(");
+  const size_t colon = source == std::string::npos ? source : text.rfind(": ", source);
+  if (colon != std::string::npos) text.resize(colon);
+  for (size_t at = 0; (at = text.find("://", at)) != std::string::npos;) {
+    at += 3;
+    const size_t end = std::min(text.find_first_of(" \t\r\n\"'<>,;)", at), text.size());
+    text.replace(at, end - at, "...");
+  }
+  return text;
 }
 
 }  // namespace reconnect

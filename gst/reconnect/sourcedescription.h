@@ -27,4 +27,8 @@ bool is_rtmp(const std::string& location);
 /** Scheme, host and path up to the last part, which is often a key: rtmp://host/live/... */
 std::string masked(const SourceSettings& settings);
 
+// What an element says, for messages: some add where in their source they say it, and the whole
+// address with its key.
+std::string told(const std::string& reason);
+
 }  // namespace reconnect

@@ -4,7 +4,8 @@
 #include <gst/gst.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cmath>
+#include <iterator>
 #include <mutex>
 #include <system_error>
 
@@ -21,8 +22,6 @@ constexpr float kSpeechProbability = 0.5F;
 constexpr GstClockTime kReadTimeout = 60 * GST_SECOND;
 constexpr GstClockTime kStopInterval = 100 * GST_MSECOND;
 constexpr const char* kVoiceExtension = ".voice";
-constexpr const char* kVoiceFormat = "speakerdetect-voice-1";
-constexpr size_t kMaxNumbers = 4096;
 
 struct Unref {
   void operator()(gpointer object) const { gst_object_unref(object); }
@@ -43,8 +42,19 @@ void take_buffer(GstElement*, GstBuffer* buffer, GstPad*, gpointer data) {
   const std::lock_guard guard(recording->lock);
   std::vector<float>& samples = *recording->samples;
   const size_t room = kLongestSamples - std::min(samples.size(), kLongestSamples);
-  samples.insert(samples.end(), from, from + std::min(map.size / sizeof(float), room));
+  // A file of floats may hold what is no number, or too large to be squared.
+  std::transform(from, from + std::min(map.size / sizeof(float), room), std::back_inserter(samples),
+                 [](float s) { return std::isfinite(s) ? std::clamp(s, -1.0F, 1.0F) : 0.0F; });
   gst_buffer_unmap(buffer, &map);
+}
+
+// Video alone would neither end nor fail.
+void check_audio(GstElement* decoder, gpointer audio) {
+  const GstPtr<GstPad> pad(gst_element_get_static_pad(GST_ELEMENT(audio), "sink"));
+  if (gst_pad_is_linked(pad.get())) return;
+  gst_element_message_full(decoder, GST_MESSAGE_ERROR, GST_STREAM_ERROR,
+                           GST_STREAM_ERROR_WRONG_TYPE, g_strdup("has no audio"), nullptr, __FILE__,
+                           __func__, __LINE__);
 }
 
 }  // namespace
@@ -70,6 +80,7 @@ KnownVoice take_voice(const std::string& name, std::span<const float> samples,
     if (stop.stop_requested()) return {name, {}, 0};
     const size_t count = std::min(kStretchSamples, speech_only.size() - at);
     const Embedding one = embedder.embed(std::span(speech_only).subspan(at, count));
+    if (one.empty()) continue;
     sum.resize(one.size());
     for (size_t i = 0; i < sum.size(); i++) sum[i] += one[i];
   }
@@ -82,7 +93,7 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   samples.clear();
   GError* problem = nullptr;
   const GstPtr<GstElement> pipeline(gst_parse_launch(
-      "filesrc name=file ! decodebin ! audioconvert ! audioresample ! "
+      "filesrc name=file ! decodebin name=decoder ! audioconvert name=audio ! audioresample ! "
       "audio/x-raw,format=F32LE,rate=16000,channels=1 ! fakesink name=sink signal-handoffs=true",
       &problem));
   if (!pipeline || problem) {
@@ -92,10 +103,13 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   }
   const GstPtr<GstElement> source(gst_bin_get_by_name(GST_BIN(pipeline.get()), "file"));
   const GstPtr<GstElement> sink(gst_bin_get_by_name(GST_BIN(pipeline.get()), "sink"));
+  const GstPtr<GstElement> decoder(gst_bin_get_by_name(GST_BIN(pipeline.get()), "decoder"));
+  const GstPtr<GstElement> audio(gst_bin_get_by_name(GST_BIN(pipeline.get()), "audio"));
   const GstPtr<GstBus> bus(gst_element_get_bus(pipeline.get()));
   Recording recording{&samples, {}};
   g_object_set(source.get(), "location", file.c_str(), nullptr);
   g_signal_connect(sink.get(), "handoff", G_CALLBACK(take_buffer), &recording);
+  g_signal_connect(decoder.get(), "no-more-pads", G_CALLBACK(check_audio), audio.get());
   gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
   GstMessage* message = nullptr;
   for (GstClockTime waited = 0; !message && waited < kReadTimeout && !stop.stop_requested();
@@ -115,39 +129,6 @@ bool read_recording(const fs::path& file, std::vector<float>& samples, std::stri
   }
   if (message) gst_message_unref(message);
   return complete;
-}
-
-bool write_voice(const fs::path& file, const KnownVoice& voice, std::string& error) {
-  // Whoever reads it meanwhile finds the old one or the new one.
-  const fs::path fresh = file.string() + ".new";
-  std::ofstream out(fresh);
-  out.imbue(std::locale::classic());
-  out << kVoiceFormat << ' ' << voice.seconds << ' ' << voice.embedding.size() << '\n';
-  for (const float value : voice.embedding) out << value << '\n';
-  out.close();
-  std::error_code problem;
-  if (out) fs::rename(fresh, file, problem);
-  if (out && !problem) return true;
-  error = "cannot write " + file.string();
-  fs::remove(fresh, problem);
-  return false;
-}
-
-bool read_voice(const fs::path& file, KnownVoice& voice, std::string& error) {
-  std::ifstream in(file);
-  in.imbue(std::locale::classic());
-  std::string format;
-  size_t count = 0;
-  in >> format >> voice.seconds >> count;
-  if (in && format == kVoiceFormat && count > 0 && count <= kMaxNumbers) {
-    voice.embedding.resize(count);
-    for (float& value : voice.embedding) in >> value;
-    if (in) voice.embedding = normalized(std::move(voice.embedding));
-    if (in && !voice.embedding.empty()) return true;
-  }
-  voice.embedding.clear();
-  error = "is no voice that speakerdetect wrote";
-  return false;
 }
 
 std::vector<KnownVoice> read_known_voices(

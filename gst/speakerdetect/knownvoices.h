@@ -12,14 +12,9 @@
 
 #include "speech/silerovad.h"
 #include "voiceembedder.h"
+#include "voicefile.h"
 
 namespace speakerdetect {
-
-struct KnownVoice {
-  std::string name;
-  Embedding embedding;
-  double seconds = 0; /* of speech it was taken from */
-};
 
 /** What a recording of one person sounds like, silence left out. Without an embedding where there
  * is less than a second of speech, or when told to stop. */
@@ -40,9 +35,5 @@ std::vector<KnownVoice> read_known_voices(
     const std::filesystem::path& folder, VoiceEmbedder& embedder,
     const std::shared_ptr<const speech::SileroWeights>& voice_activity, std::string& error,
     const std::stop_token& stop = {});
-
-/** A learnt voice as a file of text: a line that tells the format, then numbers. */
-bool write_voice(const std::filesystem::path& file, const KnownVoice& voice, std::string& error);
-bool read_voice(const std::filesystem::path& file, KnownVoice& voice, std::string& error);
 
 }  // namespace speakerdetect

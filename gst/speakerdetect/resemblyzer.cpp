@@ -109,16 +109,4 @@ std::shared_ptr<VoiceEmbedder> load_resemblyzer(const std::filesystem::path& fil
   return embedder;
 }
 
-float likeness(const Embedding& a, const Embedding& b) {
-  if (a.size() != b.size()) return 0;
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
-}
-
-Embedding normalized(Embedding embedding) {
-  const float length = std::sqrt(likeness(embedding, embedding));
-  if (!(length > 0)) return {};
-  for (float& value : embedding) value /= length;
-  return embedding;
-}
-
 }  // namespace speakerdetect

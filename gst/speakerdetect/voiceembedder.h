@@ -7,14 +7,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "embedding.h"
 #include "speech/speechfiles.h"
 
 namespace speakerdetect {
-
-// Of length 1: the closer two are to the same direction, the more alike the voices.
-using Embedding = std::vector<float>;
 
 class VoiceEmbedder {
  public:
@@ -34,10 +31,5 @@ std::shared_ptr<VoiceEmbedder> load_resemblyzer(const std::filesystem::path& fil
 std::shared_ptr<VoiceEmbedder> load_onnx_voices(const speech::SpeechFiles& files,
                                                 const std::filesystem::path& model,
                                                 std::string& error);
-
-// Cosine of the angle between two embeddings.
-float likeness(const Embedding& a, const Embedding& b);
-// To length 1; empty when there is none.
-Embedding normalized(Embedding embedding);
 
 }  // namespace speakerdetect

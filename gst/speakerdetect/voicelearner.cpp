@@ -99,6 +99,7 @@ void VoiceLearner::listen(const std::string& name, std::span<const float> sample
     if (person.speech.size() < kStretch) continue;
     const Embedding embedding = parts_.embedder->embed(person.speech);
     person.speech.clear();
+    if (embedding.empty()) continue;
     person.sum.resize(embedding.size());
     for (size_t i = 0; i < embedding.size(); i++) person.sum[i] += embedding[i];
     person.seconds += double(kStretch) / speech::kSampleRateHz;

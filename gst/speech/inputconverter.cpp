@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "speech/inputconverter.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "speech/voiceactivity.h"
 
 namespace speech {
 
 namespace {
+
+constexpr float kLoudest = 4.0f;  // 12 dB above full scale
 
 // The mean of all channels, whatever their positions are or whether they have any.
 void put_mean_matrix(GstStructure* config, int channels) {
@@ -45,6 +50,11 @@ std::span<const float> InputConverter::run(gpointer* planes, size_t frames) {
   if (frames > 0 && !gst_audio_converter_samples(converter_.get(), GST_AUDIO_CONVERTER_FLAG_NONE,
                                                  planes, frames, out_planes, frames_out)) {
     return {};
+  }
+  // What broken media decode to may be no number at all, and one of those is all that a recurrent
+  // network ever gives from then on; squares of huge ones are none either.
+  for (float& sample : out_) {
+    sample = std::isfinite(sample) ? std::clamp(sample, -kLoudest, kLoudest) : 0.0f;
   }
   return out_;
 }

@@ -57,6 +57,37 @@ TEST(Peers, APublisherWhoBreaksTheProtocolIsNamed) {
   expect_service(pipeline);
 }
 
+// Each of these was an error of the demuxer, and the end of the pipeline.
+TEST(Peers, MediaThatCannotBeDemuxedHarmsNobody) {
+  Pipeline pipeline("", "flvdemux name=demux demux.audio ! fakesink name=watched sync=false");
+  pipeline.play();
+  const std::pair<std::string, Bytes> cases[] = {
+      {"Opus", audio(0, {0x90, 'O', 'p', 'u', 's'})},
+      {"unknown codec (13)", audio(0, {0xdf, 1, 2, 3})},
+      {"MP3", frames(1) + audio(50, {0x2f, 0xff, 0xfb, 0x90, 0, 0})},
+      {"AAC-LC", audio(0, {0xaf, 0, 0xff, 0xff, 0xff}) + audio(0, aac_frame())},
+      {"unknown codec", frames(1) + message(kVideo, {0x1f, 1, 2, 3, 4}, 1, 50, 6)},
+      {"enhanced RTMP", frames(1) + message(kVideo, {0x90, 'h', 'v', 'c', '1'}, 1, 50, 6)},
+  };
+  for (const auto& [reason, bytes] : cases) {
+    {
+      Caller caller(pipeline.port());
+      ASSERT_TRUE(caller.publish("live", "standup"));
+      caller.send(bytes);
+      const std::string told = pipeline.wait_for_complaint(GST_MESSAGE_WARNING);
+      EXPECT_NE(told.find(reason), std::string::npos) << told;
+    }
+    pipeline.wait_for_event("lost");
+    const size_t before = pipeline.count(Arrival::Kind::kBuffer);
+    Caller caller(pipeline.port());
+    ASSERT_TRUE(caller.publish("live", "standup"));
+    caller.send(frames(3));
+    ASSERT_TRUE(pipeline.wait_for_buffers(before + 3)) << reason;
+    caller.hang_up();
+    pipeline.wait_for_event("lost");
+  }
+}
+
 TEST(Peers, ByteByByte) {
   Pipeline pipeline("");
   pipeline.play();

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "rtmpfixture.h"
 
@@ -66,6 +68,21 @@ TEST_F(TlsPeers, SilentOnesAreCutOff) {
   EXPECT_TRUE(half.wait_for_end());
   EXPECT_EQ(pipeline.wait_for_event("refused", "status"), "408");
   EXPECT_EQ(pipeline.stat("callers-refused"), 2u);
+}
+
+// They hold the few threads that GIO has for handshakes.
+TEST_F(TlsPeers, HalfHandshakesKeepNobodyOutForLong) {
+  Pipeline pipeline(options());
+  pipeline.play();
+  std::vector<std::unique_ptr<Caller>> halves;
+  for (int i = 0; i < 150; ++i) {
+    halves.push_back(std::make_unique<Caller>(pipeline.port()));
+    halves.back()->send({0x16, 3, 1, 2, 0, 1});
+  }
+  const int64_t before_us = g_get_monotonic_time();
+  Caller caller(pipeline.port(), true);
+  ASSERT_TRUE(caller.publish("live", "standup"));
+  EXPECT_LT(g_get_monotonic_time() - before_us, 8'000'000);
 }
 
 TEST_F(TlsPeers, StoppingInTheMiddleOfAHandshake) {

@@ -196,6 +196,19 @@ TEST_F(ReconnectSrc, WaitsForWhatIsNotThereYet) {
   EXPECT_NEAR(double(heard_ns), 0.5e9, 1e6) << "nothing of it is lost";
 }
 
+// A proxy's page of excuse, for example: no decoder for it is no reason to end what has played.
+TEST_F(ReconnectSrc, AnotherKindOfContentInBetweenIsWaitedOut) {
+  make_file();
+  write_file(0.2);
+  play("filesrc location=" + file_);
+  ASSERT_TRUE(heard("connected"));
+  const std::string page = "<!DOCTYPE html><html><body>Bad gateway</body></html>";
+  ASSERT_TRUE(g_file_set_contents(file_.c_str(), page.c_str(), -1, nullptr));
+  ASSERT_TRUE(heard("failed"));
+  write_file(0.2);
+  EXPECT_TRUE(heard("connected"));
+}
+
 TEST_F(ReconnectSrc, GivesUpAtItsLimit) {
   make_file();
   g_object_set(src_, "location", ("file://" + file_).c_str(), "retry-limit", 3u, nullptr);

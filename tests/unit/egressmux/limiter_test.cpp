@@ -159,6 +159,17 @@ TEST(Limiter, FloatsMayReachFullScaleExactly) {
   EXPECT_EQ(run_in_slices(&limiter, samples), samples);
 }
 
+// One infinite sample of one source would silence all others for ever.
+TEST(Limiter, AFaultDoesNotSilenceTheOthers) {
+  for (const float fault : {HUGE_VALF, -HUGE_VALF, 1e38f, NAN}) {
+    Limiter limiter(kRate);
+    Floats samples(3 * kRate, 1000.0f);
+    samples[100] = fault;
+    const Floats out = run_in_slices(&limiter, samples);
+    EXPECT_EQ(out.back(), 1000.0f) << fault;
+  }
+}
+
 TEST(Limiter, OddSliceLengthsStayInside) {
   for (size_t frames : {size_t(1), size_t(7), size_t(47), size_t(49), size_t(481)}) {
     Limiter limiter(kRate);

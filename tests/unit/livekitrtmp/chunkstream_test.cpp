@@ -186,6 +186,19 @@ TEST(ChunkReader, HalfMessagesAreBoundedTogether) {
   EXPECT_EQ(read(bytes, ChunkLimits{.max_message_bytes = 1000000}), "");
 }
 
+// Anybody may send these before he publishes; a thousand of them held 2 GB.
+TEST(ChunkReader, WholeMessagesLeaveNothingBehind) {
+  const ChunkLimits limits{.max_message_bytes = 64 << 10};
+  ChunkReader reader(limits);
+  Recorder recorder;
+  reader.feed(test::message(kSetChunkSize, {0, 1, 0, 0}), recorder);
+  for (uint32_t id = 3; id < 35; ++id) {
+    reader.feed(test::message(kAudio, numbers(64 << 10), 0, 0, id, 64 << 10), recorder);
+  }
+  EXPECT_EQ(recorder.count, 32);
+  EXPECT_LT(reader.held_bytes(), size_t(64) << 10);
+}
+
 TEST(ChunkReader, BrokenHeaders) {
   EXPECT_EQ(read({0xc4}), "a chunk continues a chunk stream that has not begun");
   EXPECT_EQ(read({0x84}), "a chunk continues a chunk stream that has not begun");

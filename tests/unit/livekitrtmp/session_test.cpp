@@ -117,6 +117,18 @@ TEST_F(SessionTest, AggregatesAreTakenApart) {
   EXPECT_EQ(room.log, "audio@1000:2\naudio@1023:1\n");
 }
 
+TEST_F(SessionTest, AggregatesAreBounded) {
+  publish();
+  const Bytes tag = {8, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xaf, 0, 0, 0, 12};
+  Bytes payload;
+  for (int i = 0; i < 1024; ++i) payload = payload + tag;
+  feed(test::message(kAggregate, payload, 1, 0, 4));
+  EXPECT_EQ(session.state(), Session::End::kOpen);
+  feed(test::message(kAggregate, payload + tag, 1, 0, 4));
+  EXPECT_EQ(session.state(), Session::End::kProtocolError);
+  EXPECT_EQ(session.reason(), "sent an aggregate of too many messages");
+}
+
 TEST_F(SessionTest, UnpublishAndPublishAgain) {
   publish();
   feed(test::call("FCUnpublish", 7, "standup") + test::delete_stream());

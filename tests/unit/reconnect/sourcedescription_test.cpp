@@ -52,4 +52,16 @@ TEST(SourceDescription, KeysAndPasswordsAreNotTold) {
   EXPECT_EQ(masked(at("nonsense")), "nonsense");
 }
 
+TEST(SourceDescription, ReasonsTellNoKeys) {
+  EXPECT_EQ(
+      told("Not Found: ../ext/soup/gstsouphttpsrc.c(1683): gst_soup_http_src_parse_status (): "
+           "Not Found (404), URL: http://host/room.m3u8?token=s3cret"),
+      "Not Found");
+  EXPECT_EQ(told("Cannot open \"rtmp://host/live/s3cret\" now"), "Cannot open \"rtmp://...\" now");
+  EXPECT_EQ(told("http://u:s3cret@host/a?b, http://host/s3cret"), "http://..., http://...");
+  EXPECT_EQ(told("Could not connect."), "Could not connect.");
+  EXPECT_EQ(told("://"), "://...");
+  EXPECT_EQ(told(".c("), ".c(");
+}
+
 }  // namespace

@@ -64,6 +64,41 @@ TEST_F(KnownVoices, DamagedFilesAreNamedAndTheOthersRead) {
   EXPECT_EQ(error_.find("hidden"), std::string::npos);
 }
 
+// What reads as numbers but is no voice would be like nobody, or like everybody.
+TEST_F(KnownVoices, NumbersThatAreNoVoiceAreRefused) {
+  const auto is_voice = [](const std::string& text) {
+    KnownVoice voice;
+    return voice_from_text(text, voice);
+  };
+  const std::string head = "speakerdetect-voice-1 ";
+  EXPECT_TRUE(is_voice(head + "5 2\n0.5\n1e-45\n"));
+  EXPECT_TRUE(is_voice(head + "5 2\r\n0.5\r\n1\r\n"));
+  EXPECT_TRUE(is_voice(head + "5 2\n3e38\n3e38\n"));  // the squares fit no float
+  for (const char* seconds : {"-1", "0", "nan", "inf", "1e308", "1e999", "5x"}) {
+    EXPECT_FALSE(is_voice(head + seconds + " 2\n1\n2\n")) << seconds;
+  }
+  for (const char* number : {"nan", "inf", "-inf", "1e39", "0x1p3", "1,5", "", "\xff"}) {
+    EXPECT_FALSE(is_voice(head + "5 2\n1\n" + number + "\n")) << number;
+  }
+  for (const char* count : {"0", "-1", "1", "3", "4097", "99999999999999999999"}) {
+    EXPECT_FALSE(is_voice(head + "5 " + count + "\n1\n2\n")) << count;
+  }
+  EXPECT_FALSE(is_voice(head + "5 2\n0\n0\n"));
+  EXPECT_FALSE(is_voice(head + "5 2\n0.5\n0.1"));  // cut within its last number
+}
+
+// A file is not read to its end to find that it has none of ours.
+TEST_F(KnownVoices, EndlessFilesTakeNoMemory) {
+  ASSERT_TRUE(write_voice(folder_ / "alice.voice", {"alice", normalized({1, 2}), 5}, error_));
+  std::ofstream(folder_ / "bob.voice") << "speakerdetect-voice-1 5 2\n1\n2\n";
+  fs::resize_file(folder_ / "bob.voice", uintmax_t(1) << 40);
+  std::ofstream(folder_ / "carol.voice") << "";
+  fs::resize_file(folder_ / "carol.voice", uintmax_t(1) << 40);
+  ASSERT_EQ(read().size(), 1U);
+  EXPECT_NE(error_.find("bob"), std::string::npos) << error_;
+  EXPECT_NE(error_.find("carol"), std::string::npos) << error_;
+}
+
 TEST_F(KnownVoices, AFolderThatIsNotThereIsTold) {
   fs::remove_all(folder_);
   EXPECT_TRUE(read().empty());
@@ -103,6 +138,27 @@ TEST_F(KnownVoices, RecordingsAreDecoded) {
   EXPECT_FALSE(read_recording(folder_ / "not-there.wav", samples, error_));
   EXPECT_TRUE(samples.empty());
   EXPECT_NE(error_, "");
+}
+
+TEST_F(KnownVoices, VideoAloneIsToldAtOnce) {
+  const fs::path file = folder_ / "video.avi";
+  const std::string line =
+      "videotestsrc num-buffers=5 ! video/x-raw,width=64,height=64 ! avimux ! "
+      "filesink location=" +
+      file.string();
+  GstElement* writer = gst_parse_launch(line.c_str(), nullptr);
+  ASSERT_NE(writer, nullptr);
+  GstBus* bus = gst_element_get_bus(writer);
+  gst_element_set_state(writer, GST_STATE_PLAYING);
+  gst_message_unref(gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS));
+  gst_element_set_state(writer, GST_STATE_NULL);
+  gst_object_unref(bus);
+  gst_object_unref(writer);
+  const gint64 before_us = g_get_monotonic_time();
+  std::vector<float> samples;
+  EXPECT_FALSE(read_recording(file, samples, error_));
+  EXPECT_EQ(error_, "has no audio");
+  EXPECT_LT(g_get_monotonic_time() - before_us, 30'000'000);
 }
 
 }  // namespace

@@ -63,6 +63,28 @@ TEST_F(InputConverterTest, NothingIsLostAtAnyRate) {
   }
 }
 
+// A recurrent network that has seen one of these hears nothing any more.
+TEST_F(InputConverterTest, WhatIsNoNumberIsSilence) {
+  for (const int rate : {16000, 44100}) {
+    InputConverter converter;
+    ASSERT_TRUE(converter.set_format(format(GST_AUDIO_FORMAT_F32, rate, 1)));
+    std::vector<float> data(size_t(rate), 0.25f);
+    data[100] = NAN;
+    data[101] = INFINITY;
+    data[102] = -INFINITY;
+    data[103] = 3e38f;
+    GstBuffer* buffer = gst_buffer_new_memdup(data.data(), data.size() * sizeof(float));
+    int64_t frames = 0;
+    const auto samples = converter.convert(buffer, frames);
+    for (const float sample : samples) {
+      ASSERT_TRUE(std::isfinite(sample));
+      ASSERT_LE(std::abs(sample), 4.0f);
+    }
+    EXPECT_NEAR(samples[8000], 0.25, 0.005);
+    gst_buffer_unref(buffer);
+  }
+}
+
 TEST_F(InputConverterTest, ResampledAudioIsNotShifted) {
   // A step at half a second.
   const auto all =
