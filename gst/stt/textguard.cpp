@@ -15,6 +15,9 @@ constexpr size_t kPhraseRepeats = 4;
 // The fastest speakers reach some 25 characters a second; a short "OK" has a start-up of its own.
 constexpr double kCharactersPerSecond = 40;
 constexpr double kCharactersAtLeast = 16;
+// Who says the same sentence twice does not hurry so.
+constexpr double kCharactersPerSecondTwice = 20;
+constexpr size_t kTwiceWords = 4;
 
 struct Piece {
   std::string key;  // lower case, letters and digits only
@@ -69,6 +72,17 @@ std::string without_loops(const std::string& text) {
   return result + text.substr(kept_from);
 }
 
+// The engine now and then writes all of a span down once more, where that ends in a click or in
+// another's voice.
+std::string said_once(const std::string& text, double speech_s) {
+  const std::vector<Piece> pieces = split(text);
+  const size_t half = pieces.size() / 2;
+  const bool is_twice =
+      half >= kTwiceWords && pieces.size() == 2 * half && repeats(pieces, 0, half) == 2;
+  const bool is_hurried = static_cast<double>(text.size()) > kCharactersPerSecondTwice * speech_s;
+  return is_twice && is_hurried ? text.substr(0, pieces[half - 1].end) : text;
+}
+
 std::string trimmed(const std::string& text) {
   const auto is_space = [](unsigned char c) { return std::isspace(c) != 0; };
   const auto begin = std::find_if_not(text.begin(), text.end(), is_space);
@@ -86,6 +100,7 @@ std::string plausible_text(const std::string& text, int64_t speech_ns) {
     return "";
   }
   const double speech_s = static_cast<double>(speech_ns) / 1e9;
+  result = said_once(result, speech_s);
   if (static_cast<double>(result.size()) > kCharactersAtLeast + kCharactersPerSecond * speech_s) {
     return "";
   }

@@ -35,6 +35,16 @@ TEST(TextGuard, MoreThanCanBeSaidIsInvented) {
   EXPECT_EQ(plausible_text(text, kSecondNs / 2), "");
 }
 
+TEST(TextGuard, AHurriedSecondTimeIsNotSaid) {
+  const std::string once = "The new office has room for 35 people.";
+  const std::string twice = once + " " + once;
+  EXPECT_EQ(plausible_text(twice, 2'900'000'000), once);
+  EXPECT_EQ(plausible_text(twice, 5'500'000'000), twice);
+  EXPECT_EQ(plausible_text("Thank you. Thank you.", 1'000'000'000), "Thank you. Thank you.");
+  EXPECT_EQ(plausible_text(once + " The old office has room for 35 people.", 2'900'000'000),
+            once + " The old office has room for 35 people.");
+}
+
 TEST(TextGuard, PunctuationIsNoText) {
   EXPECT_EQ(plausible_text("", kSecondNs), "");
   EXPECT_EQ(plausible_text("  \n", kSecondNs), "");
