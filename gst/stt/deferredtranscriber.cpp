@@ -20,6 +20,7 @@ int64_t duration_ns(size_t samples) {
 void DeferredTranscriber::attach(std::unique_ptr<Transcriber> transcriber) {
   if (closed_ || transcriber_ || !transcriber) return;
   transcriber_ = std::move(transcriber);
+  transcriber_->set_live(live_);
   for (Operation& operation : kept_) {
     if (const auto* audio = std::get_if<Audio>(&operation)) {
       transcriber_->push(audio->samples, audio->time_ns);
@@ -98,6 +99,11 @@ void DeferredTranscriber::set_speaker(const Speaker& speaker, int64_t time_ns) {
   if (closed_) return;
   if (transcriber_) return transcriber_->set_speaker(speaker, time_ns);
   kept_.push_back(Change{speaker, time_ns});
+}
+
+void DeferredTranscriber::set_live(bool live) {
+  live_ = live;
+  if (transcriber_) transcriber_->set_live(live);
 }
 
 void DeferredTranscriber::drain(std::function<void()> done) {

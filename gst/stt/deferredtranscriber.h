@@ -26,6 +26,7 @@ class DeferredTranscriber {
   void push(std::span<const float> samples, int64_t time_ns);
   void push_gap(int64_t time_ns, int64_t duration_ns);
   void set_speaker(const Speaker& speaker, int64_t time_ns);
+  void set_live(bool live);
   void drain(std::function<void()> done);
   TranscriberStats stats() const;
 
@@ -54,6 +55,7 @@ class DeferredTranscriber {
   std::deque<Operation> kept_;
   int64_t kept_ns_ = 0;  // audio in kept_
   int64_t lost_ns_ = 0;
+  bool live_ = false;
   bool closed_ = false;
 };
 

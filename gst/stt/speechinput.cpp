@@ -138,6 +138,12 @@ void SpeechInput::shut_down() {
   }
 }
 
+void SpeechInput::set_live(bool live) {
+  live_ = live;
+  const std::lock_guard lock(lock_);
+  deferred_.set_live(live);
+}
+
 void SpeechInput::attach(SpeechEngine& engine) {
   const std::lock_guard guard(lock_);
   if (deferred_.attached()) return;

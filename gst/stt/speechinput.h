@@ -36,7 +36,7 @@ class SpeechInput {
   void push_gap(int64_t time_ns, int64_t duration_ns);
 
   // -- any thread
-  void set_live(bool live) { live_ = live; }
+  void set_live(bool live);
   bool live() const { return live_; }
   // Nothing is taken any more; `done` comes, from any thread, when every final is out.
   void finish(std::function<void()> done);

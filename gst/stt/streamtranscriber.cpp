@@ -17,7 +17,6 @@ constexpr int64_t kLightTurnNs = 1'000'000'000;
 // Pushes that continue each other this exactly are one.
 constexpr int64_t kSeamlessNs = kMillisecondNs;
 // Live sources begin with what they had waiting; more than this is a file.
-constexpr int64_t kLongestLeadNs = 3'000 * kMillisecondNs;
 constexpr size_t kLongestMerged = kSampleRateHz / 10;
 
 int64_t duration_ns(size_t samples) {
@@ -58,7 +57,6 @@ void StreamTranscriber::push(std::span<const float> samples, int64_t time_ns) {
   if (samples.empty()) return;
   const int64_t pushed_ns = duration_ns(samples.size());
   const std::lock_guard lock(mutex_);
-  note_pushed(pushed_ns);
   // Muted tracks send zeros.
   if (std::all_of(samples.begin(), samples.end(), [](float sample) { return sample == 0; })) {
     add_silence(time_ns, pushed_ns);
@@ -81,7 +79,6 @@ void StreamTranscriber::push(std::span<const float> samples, int64_t time_ns) {
 
 void StreamTranscriber::push_gap(int64_t time_ns, int64_t duration_ns) {
   const std::lock_guard lock(mutex_);
-  note_pushed(duration_ns);
   add_silence(time_ns, duration_ns);
 }
 
@@ -103,12 +100,9 @@ TranscriberStats StreamTranscriber::stats() const {
   return stats;
 }
 
-// Live audio cannot be pushed before its time.
-void StreamTranscriber::note_pushed(int64_t pushed_ns) {
-  const Clock::time_point now = parts_.now();
-  if (!first_push_) first_push_ = now;
-  pushed_ns_ += pushed_ns;
-  is_live_ = pushed_ns_ - (now - *first_push_) / std::chrono::nanoseconds(1) < kLongestLeadNs;
+void StreamTranscriber::set_live(bool live) {
+  const std::lock_guard lock(mutex_);
+  is_live_ = live;
 }
 
 void StreamTranscriber::add_silence(int64_t time_ns, int64_t duration_ns) {
@@ -370,7 +364,6 @@ double StreamTranscriber::decode_speculation(Lock& lock) {
   return static_cast<double>(segment.samples.size()) / kSampleRateHz;
 }
 
-// Who reads a file faster than real time waits by choice.
 bool StreamTranscriber::is_fallback_due(const Job& job) const {
   return parts_.partial_model != parts_.final_model && is_live_ &&
          parts_.now() - job.queued_at >= parts_.fallback_after;

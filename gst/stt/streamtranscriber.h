@@ -45,6 +45,7 @@ class StreamTranscriber final : public Transcriber {
   void push(std::span<const float> samples, int64_t time_ns) override;
   void push_gap(int64_t time_ns, int64_t duration_ns) override;
   void set_speaker(const Speaker& speaker, int64_t time_ns) override;
+  void set_live(bool live) override;
   void drain(std::function<void()> done) override;
   TranscriberStats stats() const override;
 
@@ -154,7 +155,6 @@ class StreamTranscriber final : public Transcriber {
   // With mutex_.
   void handle(SegmentEvent& event);
   void close_part(SegmentEvent& event);
-  void note_pushed(int64_t pushed_ns);
   void add_silence(int64_t time_ns, int64_t duration_ns);
   void request_segmenting();
   void request_decoding();
@@ -200,8 +200,6 @@ class StreamTranscriber final : public Transcriber {
   std::map<uint64_t, Utterance> utterances_;
   std::deque<std::function<void()>> deliveries_;
   bool is_delivering_ = false;  // whoever set it calls them, without mutex_, in order
-  std::optional<Clock::time_point> first_push_;
-  int64_t pushed_ns_ = 0;
   bool is_live_ = true;
   TranscriberStats stats_;
 };

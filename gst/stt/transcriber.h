@@ -86,6 +86,9 @@ class Transcriber {
   // From `time_ns` on (a time already pushed, at most some seconds back, or the next sample)
   // the audio is this speaker's.
   virtual void set_speaker(const Speaker& speaker, int64_t time_ns) = 0;
+  // Live audio (the default) gets the small model's words when the large one is late; who reads a
+  // file waits by choice.
+  virtual void set_live(bool live) = 0;
   // Ends the current utterance and calls `done` (from any thread) when every final is out.
   virtual void drain(std::function<void()> done) = 0;
   virtual TranscriberStats stats() const = 0;  // any thread

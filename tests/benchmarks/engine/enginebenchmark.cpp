@@ -60,6 +60,7 @@ void run_clip(stt::SpeechEngine& engine, const Clip& clip, const Options& option
     const std::lock_guard lock(mutex);
     results.push_back({result, Clock::now()});
   });
+  transcriber->set_live(options.speed <= 1);
   std::vector<float> samples = clip.samples;
   samples.resize(samples.size() + 2 * stt::kSampleRateHz);
   const Clock::time_point begin = Clock::now();

@@ -32,7 +32,7 @@ class Counter final : public livekit::EgressObserver {
     if (step.step == "started") controller->on_session(step.session, true);
     if (step.step == "connected") ++running_;
   }
-  void on_participant(const std::string&, const std::string&, const std::string&) override {}
+  void on_participant(const std::string&, const livekit::ParticipantText&) override {}
   EgressController* controller = nullptr;
 
  private:

@@ -40,7 +40,7 @@ TEST_F(SttSink, WorksASecondTimeAndForgetsTheFirst) {
     set_state(GST_STATE_PLAYING);
     from->begin();
     EXPECT_EQ(from->push(0), GST_FLOW_OK);
-    FakeTranscriber& transcriber = engine.transcriber(size_t(round));
+    FakeTranscriber& transcriber = told_transcriber(size_t(round));
     transcriber.understand(said("Round."));
     GstStructure* result = transcript();
     EXPECT_STREQ(gst_structure_get_string(result, "utterance"), "u1");
@@ -118,7 +118,7 @@ TEST_F(SttSink, MessageHasExactlyTheseFields) {
   result.revision = 4;
   result.words = {{"Привет.", 1000 * kMs, 2500 * kMs}};
   result.confidence = 0.5;
-  engine.transcriber(0).understand(result);
+  told_transcriber(0).understand(result);
   GstStructure* got = transcript();
   gchar* utc = g_strdup(gst_structure_get_string(got, "utc"));
   gchar* utc_end = g_strdup(gst_structure_get_string(got, "utc-end"));
@@ -158,7 +158,7 @@ TEST_F(SttSink, ResultsOfWhatIsNotLiveHaveNoWallClock) {
   set_state(GST_STATE_PLAYING);
   from->begin();
   from->push(0);
-  engine.transcriber(0).understand(said("Hi."));
+  told_transcriber(0).understand(said("Hi."));
   GstStructure* got = transcript();
   gint64 latency_ms = 0;
   gst_structure_get_int64(got, "latency-ms", &latency_ms);
@@ -177,7 +177,7 @@ TEST_F(SttSink, SignalTellsTheSame) {
                      *text = gst_structure_get_string(structure, "text");
                    }),
                    &seen);
-  engine.transcriber(0).understand(said("Hi."));
+  told_transcriber(0).understand(said("Hi."));
   EXPECT_EQ(seen, "Hi.");
 }
 
@@ -187,8 +187,8 @@ TEST_F(SttSink, UtterancesAreUniqueOverThePadsAndKeptOverRevisions) {
   set_state(GST_STATE_PLAYING);
   one->begin();
   two->begin();
-  FakeTranscriber& first = engine.transcriber(0);
-  FakeTranscriber& second = engine.transcriber(1);
+  FakeTranscriber& first = told_transcriber(0);
+  FakeTranscriber& second = told_transcriber(1);
   first.understand(said("a", false, 1, 0));
   second.understand(said("b", false, 1, 0));
   first.understand(said("", true, 2));  // never shown: nothing to take back
@@ -223,17 +223,17 @@ TEST_F(SttSink, WhatIsSaidWhileTheModelLoadsIsNotLost) {
     gst_message_parse_progress(progress, &type, nullptr, nullptr);
     gst_message_unref(progress);
   }
-  EXPECT_EQ(engine.transcriber(0).samples(), 16000u);
+  EXPECT_EQ(told_transcriber(0).samples(), 16000u);
   from->push(1000);
-  EXPECT_EQ(engine.transcriber(0).samples(), 16160u);
-  EXPECT_EQ(engine.transcriber(0).end_ns(), 1010 * kMs);
+  EXPECT_EQ(told_transcriber(0).samples(), 16160u);
+  EXPECT_EQ(told_transcriber(0).end_ns(), 1010 * kMs);
 }
 
 TEST_F(SttSink, AnyRateAndChannelsBecomeSixteenKilohertzMono) {
   auto from = source();
   set_state(GST_STATE_PLAYING);
   from->begin("x", false, 48000, 2);
-  FakeTranscriber& transcriber = engine.transcriber(0);
+  FakeTranscriber& transcriber = told_transcriber(0);
   for (int i = 0; i < 100; ++i) from->push(i * 10, 10, 8192);
   EXPECT_NEAR(double(transcriber.samples()), 16000, 40);  // some is still in the resampler
   EXPECT_NEAR(transcriber.last_sample(), 0.25, 0.01);
@@ -260,17 +260,17 @@ TEST_F(SttSink, RunningTimeFollowsTheSegment) {
   segment.base = 2 * GST_SECOND;
   from->event(gst_event_new_segment(&segment));
   from->push(4000, 500);  // before the segment
-  EXPECT_EQ(engine.transcriber(0).samples(), 0u);
+  EXPECT_EQ(told_transcriber(0).samples(), 0u);
   from->push(4995, 10);  // half of it inside
-  EXPECT_EQ(engine.transcriber(0).samples(), 80u);
-  EXPECT_EQ(engine.transcriber(0).end_ns(), 2005 * kMs);
+  EXPECT_EQ(told_transcriber(0).samples(), 80u);
+  EXPECT_EQ(told_transcriber(0).end_ns(), 2005 * kMs);
 }
 
 TEST_F(SttSink, GapsArePassedOnAndSmallJitterIsNot) {
   auto from = source();
   set_state(GST_STATE_PLAYING);
   from->begin();
-  FakeTranscriber& transcriber = engine.transcriber(0);
+  FakeTranscriber& transcriber = told_transcriber(0);
   from->push(0);
   from->push(12);
   EXPECT_EQ(transcriber.end_ns(), 20 * kMs);
@@ -290,7 +290,7 @@ TEST_F(SttSink, FlushForgetsWhatWasSaid) {
   set_state(GST_STATE_PLAYING);
   from->begin();
   from->push(0);
-  FakeTranscriber& before = engine.transcriber(0);
+  FakeTranscriber& before = told_transcriber(0);
   before.understand(said("one", false));
   from->event(gst_event_new_flush_start());
   from->event(gst_event_new_flush_stop(TRUE));
@@ -299,8 +299,8 @@ TEST_F(SttSink, FlushForgetsWhatWasSaid) {
   gst_segment_init(&segment, GST_FORMAT_TIME);
   from->event(gst_event_new_segment(&segment));
   EXPECT_EQ(from->push(0), GST_FLOW_OK);
-  EXPECT_EQ(engine.transcriber(1).samples(), 160u);
-  engine.transcriber(1).understand(said("two"));
+  EXPECT_EQ(told_transcriber(1).samples(), 160u);
+  told_transcriber(1).understand(said("two"));
   gst_structure_free(transcript());
   GstStructure* got = transcript();
   EXPECT_STREQ(gst_structure_get_string(got, "text"), "two");
@@ -366,14 +366,14 @@ TEST_F(SttSink, FullDiskIsWarnedOfOnceAndResultsGoOn) {
   auto from = source();
   ASSERT_EQ(set_state(GST_STATE_PLAYING), GST_STATE_CHANGE_SUCCESS);
   from->begin();
-  engine.transcriber(0).understand(said("One.", true, 1));
-  engine.transcriber(0).understand(said("Two.", true, 2));
+  told_transcriber(0).understand(said("One.", true, 1));
+  told_transcriber(0).understand(said("Two.", true, 2));
   expect_error(message(GST_MESSAGE_WARNING), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
                "the disk is full");
   gst_structure_free(transcript());
   gst_structure_free(transcript());
   from->end();
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   gst_element_send_event(pipeline, gst_event_new_eos());
   wait_for_eos();
   EXPECT_FALSE(has_message(GST_MESSAGE_WARNING));
@@ -391,7 +391,7 @@ TEST_F(SttSink, LocationsAreReadBackAndWrittenOnce) {
   g_value_unset(&locations);
   auto from = source();
   set_state(GST_STATE_PLAYING);
-  engine.transcriber(0).understand(said("One."));
+  told_transcriber(0).understand(said("One."));
   set_state(GST_STATE_NULL);
   EXPECT_EQ(content("a.txt"), "[00:00:01] One.\n");
   EXPECT_EQ(content("b.jsonl").find("{\"type\":\"final\""), 0u);
@@ -421,7 +421,7 @@ TEST_F(SttSink, StopIsQuickInTheMiddleOfSpeechAndOfLoading) {
   set_state(GST_STATE_PLAYING);
   from->begin();
   from->push(0);
-  engine.transcriber(0).understand(said("half", false));
+  told_transcriber(0).understand(said("half", false));
   EXPECT_EQ(set_state(GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
   engine.wait_until_gone(0);
   EXPECT_EQ(from->push(10), GST_FLOW_FLUSHING);

@@ -82,11 +82,11 @@ class SttSinkCaptions : public SttSinkTest {
     set_state(GST_STATE_PLAYING);
     from->begin();
     from->push(0);
-    return engine.transcriber(0);
+    return told_transcriber(0);
   }
   void end() {
     from->end();
-    engine.transcriber(0).complete_drains();
+    told_transcriber(0).complete_drains();
     wait_for_eos();
   }
   std::vector<Caption> sent() {

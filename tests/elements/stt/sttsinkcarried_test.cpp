@@ -62,15 +62,15 @@ TEST_F(SttSinkCarried, TwoWhoTalkAtOnceAreUnderstoodApart) {
   auto from = begin();
   for (int at = 0; at < 500; at += 10) push_mix(*from, at, {&kAlice, &kBob});
   // The first is the mix's own; it gets nothing.
-  engine.transcriber(2);
+  told_transcriber(2);
   EXPECT_EQ(engine.made(), 3u);
-  EXPECT_EQ(engine.transcriber(0).samples(), 0u);
-  EXPECT_EQ(engine.transcriber(1).log(), "TR_a/alice/Alice@0;");
-  EXPECT_EQ(engine.transcriber(2).log(), "TR_b/bob/Bob@0;");
-  EXPECT_NEAR(double(engine.transcriber(1).samples()), 8000, 200);  // 0.5 s at 16 kHz
-  engine.transcriber(2).understand(said("No, I do."));
+  EXPECT_EQ(told_transcriber(0).samples(), 0u);
+  EXPECT_EQ(told_transcriber(1).log(), "TR_a/alice/Alice@0;");
+  EXPECT_EQ(told_transcriber(2).log(), "TR_b/bob/Bob@0;");
+  EXPECT_NEAR(double(told_transcriber(1).samples()), 8000, 200);  // 0.5 s at 16 kHz
+  told_transcriber(2).understand(said("No, I do."));
   EXPECT_EQ(identity_of_next(), "bob");
-  engine.transcriber(1).understand(said("I think so."));
+  told_transcriber(1).understand(said("I think so."));
   EXPECT_EQ(identity_of_next(), "alice");
 }
 
@@ -79,14 +79,14 @@ TEST_F(SttSinkCarried, WhoIsNotCarriedIsSilent) {
   push_mix(*from, 0, {&kAlice});
   push_mix(*from, 10, {});
   push_mix(*from, 20, {&kAlice});
-  const std::string log = engine.transcriber(1).log();
+  const std::string log = told_transcriber(1).log();
   EXPECT_NE(log.find("gap"), std::string::npos) << log;
 }
 
 TEST_F(SttSinkCarried, TheSameAudioTwiceCountsOnce) {
   auto from = begin();
   push_mix(*from, 0, {&kAlice});
-  const size_t once = engine.transcriber(1).samples();
+  const size_t once = told_transcriber(1).samples();
   from->push(0, 10, 1000, [&](GstBuffer* buffer) {
     room_audio_buffer_set_mix(buffer, nullptr, 0);
     GstBuffer* audio = gst_buffer_new_allocate(nullptr, 1920, nullptr);
@@ -95,7 +95,7 @@ TEST_F(SttSinkCarried, TheSameAudioTwiceCountsOnce) {
     room_audio_buffer_carry_track(buffer, audio, caps_);
     gst_buffer_unref(audio);
   });
-  EXPECT_EQ(engine.transcriber(1).samples(), once);
+  EXPECT_EQ(told_transcriber(1).samples(), once);
 }
 
 TEST_F(SttSinkCarried, MixAloneWhenTracksAreNotWanted) {
@@ -103,15 +103,15 @@ TEST_F(SttSinkCarried, MixAloneWhenTracksAreNotWanted) {
   auto from = begin();
   for (int at = 0; at < 100; at += 10) push_mix(*from, at, {&kAlice, &kBob});
   EXPECT_EQ(engine.made(), 1u);
-  EXPECT_GT(engine.transcriber(0).samples(), 0u);
+  EXPECT_GT(told_transcriber(0).samples(), 0u);
 }
 
 TEST_F(SttSinkCarried, EndDrainsEveryTrack) {
   auto from = begin();
   push_mix(*from, 0, {&kAlice, &kBob});
-  FakeTranscriber& alice = engine.transcriber(1);
-  FakeTranscriber& bob = engine.transcriber(2);
-  FakeTranscriber& mix = engine.transcriber(0);
+  FakeTranscriber& alice = told_transcriber(1);
+  FakeTranscriber& bob = told_transcriber(2);
+  FakeTranscriber& mix = told_transcriber(0);
   from->end();
   alice.wait_for_drain();
   bob.wait_for_drain();

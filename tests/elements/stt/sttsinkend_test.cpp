@@ -12,7 +12,7 @@ class SttSinkEnd : public SttSinkTest {
     auto other = source();
     const size_t index = size_t(stat("inputs-seen")) - 1;
     other->release();
-    engine.transcriber(index).complete_drains();
+    told_transcriber(index).complete_drains();
     engine.wait_until_gone(index);
   }
 };
@@ -28,12 +28,12 @@ TEST_F(SttSinkEnd, EosIsPostedWhenEveryFinalIsOut) {
   two->push(0);
   one->end();
   two->end();
-  engine.transcriber(0).wait_for_drain();
-  engine.transcriber(1).wait_for_drain();
-  engine.transcriber(1).complete_drains();
-  engine.transcriber(0).understand(said("Last words."));
+  told_transcriber(0).wait_for_drain();
+  told_transcriber(1).wait_for_drain();
+  told_transcriber(1).complete_drains();
+  told_transcriber(0).understand(said("Last words."));
   EXPECT_FALSE(has_message(GST_MESSAGE_EOS));
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   GstMessage* first = message(GstMessageType(GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS));
   EXPECT_EQ(GST_MESSAGE_TYPE(first), GST_MESSAGE_ELEMENT);
   gst_message_unref(first);
@@ -49,7 +49,7 @@ TEST_F(SttSinkEnd, EosCarriesTheSeqnumOfTheEvent) {
   GstEvent* eos = gst_event_new_eos();
   const guint32 seqnum = gst_event_get_seqnum(eos);
   from->event(eos);
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   GstMessage* message_eos = message(GST_MESSAGE_EOS);
   EXPECT_EQ(gst_message_get_seqnum(message_eos), seqnum);
   gst_message_unref(message_eos);
@@ -83,9 +83,9 @@ TEST_F(SttSinkEnd, EosWaitsForEveryLinkedTrack) {
   send_eos();  // the source will send its own, after its last audio
   from->push(0);
   from->end();
-  engine.transcriber(0).wait_for_drain();
+  told_transcriber(0).wait_for_drain();
   EXPECT_FALSE(has_message(GST_MESSAGE_EOS));
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   wait_for_eos();
 }
 
@@ -98,9 +98,9 @@ TEST_F(SttSinkEnd, EosWhileTheModelLoadsWaitsForIt) {
   from->end();
   EXPECT_FALSE(has_message(GST_MESSAGE_EOS));
   engine.release_load();
-  engine.transcriber(0).wait_for_drain();
-  EXPECT_EQ(engine.transcriber(0).samples(), 160u);
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).wait_for_drain();
+  EXPECT_EQ(told_transcriber(0).samples(), 160u);
+  told_transcriber(0).complete_drains();
   wait_for_eos();
 }
 
@@ -110,7 +110,7 @@ TEST_F(SttSinkEnd, TrackThatLeavesLosesNothingAndDoesNotEndTheRoom) {
   auto from = source();
   from->begin("TR_a", true);
   from->push(0);
-  FakeTranscriber& transcriber = engine.transcriber(0);
+  FakeTranscriber& transcriber = told_transcriber(0);
   from->end();
   from->release();
   transcriber.wait_for_drain(2);
@@ -132,11 +132,11 @@ TEST_F(SttSinkEnd, TrackThatLeavesWithoutEosIsDrainedToo) {
   from->begin("TR_a", true);
   from->push(0);
   from->release();
-  engine.transcriber(0).wait_for_drain();
+  told_transcriber(0).wait_for_drain();
   send_eos();
   EXPECT_FALSE(has_message(GST_MESSAGE_EOS));
-  engine.transcriber(0).understand(said("Bye."));
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).understand(said("Bye."));
+  told_transcriber(0).complete_drains();
   gst_structure_free(transcript());
   wait_for_eos();
 }
@@ -147,7 +147,7 @@ TEST_F(SttSinkEnd, RoomWhoseTracksAllEndAndStayHasEnded) {
   auto from = source();
   from->begin("TR_a", true);
   from->end();
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   wait_for_eos();
 }
 
@@ -158,13 +158,13 @@ TEST_F(SttSinkEnd, EndedPadThatIsReleasedDoesNotBlockTheEnd) {
   one->begin();
   two->begin();
   one->end();
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   one->release();
-  engine.transcriber(0).complete_drains();
+  told_transcriber(0).complete_drains();
   two->end();
-  engine.transcriber(1).complete_drains();
+  told_transcriber(1).complete_drains();
   two->release();  // after its end; may be before the sink has noticed the drain
-  engine.transcriber(1).complete_drains();
+  told_transcriber(1).complete_drains();
   wait_for_eos();
 }
 
@@ -175,14 +175,14 @@ TEST_F(SttSinkEnd, UnlinkedPadIsUsedAgain) {
   from->push(0);
   from->end();
   from->unlink();
-  engine.transcriber(0).complete_drains(2);
+  told_transcriber(0).complete_drains(2);
   engine.wait_until_gone(0);
   gst_pad_set_active(from->pad, FALSE);
   gst_pad_set_active(from->pad, TRUE);
   ASSERT_EQ(gst_pad_link(from->pad, from->sink_pad), GST_PAD_LINK_OK);
   from->begin("TR_b", true);
   EXPECT_EQ(from->push(500), GST_FLOW_OK);
-  EXPECT_EQ(engine.transcriber(1).samples(), 160u);
+  EXPECT_EQ(told_transcriber(1).samples(), 160u);
   EXPECT_EQ(engine.made(), 2u);
 }
 
@@ -193,11 +193,11 @@ TEST_F(SttSinkEnd, NewStreamAfterEosOnTheSamePadIsTakenAndEndsAgain) {
     from->begin();
     EXPECT_EQ(from->push(0), GST_FLOW_OK);
     from->end();
-    engine.transcriber(round).complete_drains();
+    told_transcriber(round).complete_drains();
     if (round == 0) wait_for_eos();
   }
-  engine.transcriber(0).complete_drains();  // the first one's input has left
-  engine.transcriber(1);
+  told_transcriber(0).complete_drains();  // the first one's input has left
+  told_transcriber(1);
   GstMessage* eos = nullptr;
   ASSERT_TRUE(eos = message(GST_MESSAGE_EOS));
   gst_message_unref(eos);
@@ -209,9 +209,9 @@ TEST_F(SttSinkEnd, ManyPadsComeAndGoWhilePlaying) {
     auto from = source();
     from->begin("TR_x", true);
     EXPECT_EQ(from->push(int(i) * 10), GST_FLOW_OK);
-    engine.transcriber(i).understand(said("x"));
+    told_transcriber(i).understand(said("x"));
     from->release();
-    engine.transcriber(i).complete_drains();
+    told_transcriber(i).complete_drains();
     engine.wait_until_gone(i);
   }
   EXPECT_EQ(stat("inputs-seen"), 50u);

@@ -40,8 +40,8 @@ TEST_F(SttSinkSpeakers, TrackIsNamedByItsMeta) {
     from->push(i * 10, 10, 1000,
                [&](GstBuffer* buffer) { room_audio_buffer_set_track(buffer, &kBob); });
   }
-  EXPECT_EQ(engine.transcriber(0).log(), "TR_b/bob/@0;");
-  engine.transcriber(0).understand(said("Hi."));
+  EXPECT_EQ(told_transcriber(0).log(), "TR_b/bob/@0;");
+  told_transcriber(0).understand(said("Hi."));
   EXPECT_EQ(name_of_next(), "TR_b/bob/bob");  // the name falls back to the identity
 }
 
@@ -52,7 +52,7 @@ TEST_F(SttSinkSpeakers, TrackOfARoomWithoutMetaIsNamedByStreamAndTags) {
   from->event(gst_event_new_tag(
       gst_tag_list_new(GST_TAG_TITLE, "Carol", GST_TAG_ARTIST, "carol", nullptr)));
   from->push(0);
-  EXPECT_EQ(engine.transcriber(0).log(), "TR_c/carol/Carol@0;");
+  EXPECT_EQ(told_transcriber(0).log(), "TR_c/carol/Carol@0;");
 }
 
 TEST_F(SttSinkSpeakers, TagsOfAFileAreNotASpeaker) {
@@ -61,7 +61,7 @@ TEST_F(SttSinkSpeakers, TagsOfAFileAreNotASpeaker) {
   from->begin("hash/of/a/file");
   from->event(gst_event_new_tag(gst_tag_list_new(GST_TAG_TITLE, "A song", nullptr)));
   from->push(0);
-  EXPECT_EQ(engine.transcriber(0).log(), "");
+  EXPECT_EQ(told_transcriber(0).log(), "");
 }
 
 TEST_F(SttSinkSpeakers, PadPropertiesNameWhatNothingElseNames) {
@@ -71,7 +71,7 @@ TEST_F(SttSinkSpeakers, PadPropertiesNameWhatNothingElseNames) {
   set_state(GST_STATE_PLAYING);
   from->begin();
   from->push(0);
-  EXPECT_EQ(engine.transcriber(0).log(), "/dave/Dave@0;");
+  EXPECT_EQ(told_transcriber(0).log(), "/dave/Dave@0;");
 }
 
 TEST_F(SttSinkSpeakers, MixIsCutWhereTheSpeakerChanges) {
@@ -82,7 +82,7 @@ TEST_F(SttSinkSpeakers, MixIsCutWhereTheSpeakerChanges) {
   for (int at = 2000; at < 2500; at += 10) {
     push_mix(*from, at, -127, -20, at < 2200 ? &kAlice : &kBob, at < 2200 ? 0 : 2000);
   }
-  EXPECT_EQ(engine.transcriber(0).log(), "TR_a/alice/Alice@0;TR_b/bob/@2000;");
+  EXPECT_EQ(told_transcriber(0).log(), "TR_a/alice/Alice@0;TR_b/bob/@2000;");
 }
 
 TEST_F(SttSinkSpeakers, ResultBelongsToWhoWasLouderInItsSpan) {
@@ -92,7 +92,7 @@ TEST_F(SttSinkSpeakers, ResultBelongsToWhoWasLouderInItsSpan) {
   for (int at = 0; at < 1000; at += 10) push_mix(*from, at, -20, -127, &kAlice, 0);
   // The detector is still at Alice when Bob's short answer is understood.
   for (int at = 1000; at < 2500; at += 10) push_mix(*from, at, -127, -20, &kAlice, 0);
-  engine.transcriber(0).understand(said("Yes."));
+  told_transcriber(0).understand(said("Yes."));
   EXPECT_EQ(name_of_next(), "TR_b/bob/bob");
 }
 
@@ -101,7 +101,7 @@ TEST_F(SttSinkSpeakers, WithoutMetasNobodyIsNamed) {
   set_state(GST_STATE_PLAYING);
   from->begin();
   from->push(0);
-  engine.transcriber(0).understand(said("Hi."));
+  told_transcriber(0).understand(said("Hi."));
   EXPECT_EQ(name_of_next(), "//");
 }
 
@@ -111,7 +111,7 @@ TEST_F(SttSinkSpeakers, NamesThatAreNotUtf8DoNoHarm) {
   from->begin();
   from->push(0);
   Result result = said("caf\xe9");
-  engine.transcriber(0).understand(result);
+  told_transcriber(0).understand(result);
   GstStructure* got = transcript();
   EXPECT_STREQ(gst_structure_get_string(got, "text"), "caf\xef\xbf\xbd");
   gst_structure_free(got);

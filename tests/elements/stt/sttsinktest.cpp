@@ -322,6 +322,13 @@ Result SttSinkTest::said(const std::string& text, bool is_final, uint64_t uttera
   return result;
 }
 
+FakeTranscriber& SttSinkTest::told_transcriber(size_t index) {
+  FakeTranscriber& found = engine.transcriber(index);
+  // Whoever attaches it holds the lock that this needs.
+  stat("finals");
+  return found;
+}
+
 guint64 SttSinkTest::stat(const char* field) {
   GstStructure* stats = nullptr;
   guint64 value = 0;

@@ -29,6 +29,7 @@ class FakeTranscriber : public Transcriber {
   void push(std::span<const float> samples, int64_t time_ns) override;
   void push_gap(int64_t time_ns, int64_t duration_ns) override;
   void set_speaker(const Speaker& speaker, int64_t time_ns) override;
+  void set_live(bool /*live*/) override {}
   void drain(std::function<void()> done) override;
   TranscriberStats stats() const override;
 
@@ -127,6 +128,8 @@ class SttSinkTest : public ::testing::Test {
   static Result said(const std::string& text, bool is_final = true, uint64_t utterance = 1,
                      uint32_t revision = 0);
   guint64 stat(const char* field);
+  // Waits until it exists and was told what had come before.
+  FakeTranscriber& told_transcriber(size_t index);
 
   FakeEngine engine;
   GstElement* pipeline = nullptr;

@@ -21,6 +21,7 @@ struct Script : Transcriber {
   void set_speaker(const Speaker& speaker, int64_t time_ns) override {
     log_ += speaker.name + "@" + std::to_string(time_ns / 1000000) + ";";
   }
+  void set_live(bool live) override { log_ += live ? "live;" : "file;"; }
   void drain(std::function<void()> done) override {
     log_ += "drain;";
     done();
@@ -47,7 +48,7 @@ TEST(DeferredTranscriber, ReplaysInOrderAndJoinsWhatFollows) {
   EXPECT_FALSE(drained);
   EXPECT_EQ(deferred.stats().queued_ns, 40'000'000);
   deferred.attach(std::make_unique<Script>(log));
-  EXPECT_EQ(log, "A@0;push 320@0;gap 20@20;push 160@40;B@45;push 160@500;drain;");
+  EXPECT_EQ(log, "file;A@0;push 320@0;gap 20@20;push 160@40;B@45;push 160@500;drain;");
   EXPECT_TRUE(drained);
   log.clear();
   deferred.push(kTenMs, 0);
@@ -65,7 +66,9 @@ TEST(DeferredTranscriber, BeyondItsLimitTheOldestIsLostAndCounted) {
   EXPECT_EQ(deferred.stats().lost_ns, 3 * kSecondNs);
   EXPECT_EQ(deferred.stats().queued_ns, 2 * kSecondNs);
   deferred.attach(std::make_unique<Script>(log));
-  EXPECT_EQ(log, "A@0;push 16000@3000;push 16000@4000;");
+  EXPECT_EQ(log, "file;A@0;push 16000@3000;push 16000@4000;");
+  deferred.set_live(true);
+  EXPECT_TRUE(log.ends_with("live;"));
 }
 
 TEST(DeferredTranscriber, GivingUpAnswersDrains) {
@@ -89,7 +92,7 @@ TEST(DeferredTranscriber, DetachedItTakesNothingMore) {
   deferred.push(kTenMs, 0);
   deferred.attach(std::make_unique<Script>(log));
   deferred.push(kTenMs, 0);
-  EXPECT_EQ(log, "");
+  EXPECT_EQ(log, "file;");
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ std::vector<Result> transcribe(SpeechEngine& engine, const std::vector<float>& s
   config.partials = partials;
   const auto transcriber =
       engine.new_transcriber(config, [&](const Result& result) { results.push_back(result); });
+  transcriber->set_live(false);
   for (size_t i = 0; i < samples.size(); i += 160) {
     const size_t count = std::min<size_t>(160, samples.size() - i);
     transcriber->push(std::span(samples).subspan(i, count), static_cast<int64_t>(i) * 62500);
