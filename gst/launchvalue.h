@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A value in a launch line, as gst_parse_launch() reads it: in quotes, with what is special behind a
-// backslash.
+// A value in a launch line, as gst_parse_launch() reads it: in quotes, with what is special behind
+// a backslash.
 #pragma once
 
 #include <string>

@@ -21,6 +21,7 @@ namespace {
 // milliseconds, so whoever opens connections and stays silent drives out his own kind.
 constexpr size_t kMaxPending = 1024;
 constexpr int kLastTurns = 100;
+constexpr guint kTlsTickMs = 100;
 constexpr const char* kPendingKey = "livekit-pending-id";
 
 Caller::Handshake check_handshake(SoupServerMessage* message) {
@@ -67,6 +68,7 @@ HandshakeServer::HandshakeServer(ListeningSocket listening, uint32_t timeout_ms,
 HandshakeServer::~HandshakeServer() {
   acceptor_.reset();
   deadline_.reset();
+  tls_tick_.reset();
   while (!pending_.empty()) {
     expire(*pending_.begin()->second, {503, "the server is shutting down"});
   }
@@ -158,6 +160,12 @@ void HandshakeServer::start_tls(Pending& pending) {
   }
   GTlsConnection* const connection = G_TLS_CONNECTION(tls.get());
   pending.stream = std::move(tls);
+  tls_queue_.begin(pending.id, g_get_monotonic_time());
+  if (tls_queue_.crowded() && !tls_tick_) {
+    tls_tick_.reset(g_timeout_source_new(kTlsTickMs));
+    g_source_set_callback(tls_tick_.get(), on_tls_tick, this, nullptr);
+    g_source_attach(tls_tick_.get(), context_);
+  }
   pending.cancellable.reset(g_cancellable_new());
   auto ticket = std::make_unique<TlsTicket>(TlsTicket{this, pending.id});
   ++tls_handshakes_;
@@ -175,6 +183,7 @@ void HandshakeServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointe
   const auto found = self->pending_.find(ticket->id);
   if (found == self->pending_.end()) return;
   Pending& pending = *found->second;
+  self->tls_queue_.end(pending.id);
   pending.cancellable.reset();
   if (done) {
     self->hand_to_soup(pending);
@@ -187,6 +196,19 @@ void HandshakeServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointe
   // Before the stream goes, so that TLS does not try to say goodbye, which may block.
   g_socket_close(pending.socket.get(), nullptr);
   self->forget(pending.id);
+}
+
+gboolean HandshakeServer::on_tls_tick(gpointer data) {
+  auto* const self = static_cast<HandshakeServer*>(data);
+  for (const uint64_t id : self->tls_queue_.late(g_get_monotonic_time())) {
+    const auto found = self->pending_.find(id);
+    if (found == self->pending_.end()) continue;
+    self->expire(*found->second,
+                 {503, "the TLS handshake took too long while others waited for theirs"});
+  }
+  if (self->tls_queue_.crowded()) return G_SOURCE_CONTINUE;
+  self->tls_tick_.reset();
+  return G_SOURCE_REMOVE;
 }
 
 void HandshakeServer::hand_to_soup(Pending& pending) {
@@ -369,6 +391,7 @@ void HandshakeServer::forget(uint64_t id) {
   if (found == pending_.end()) return;
   const std::unique_ptr<Pending> pending = std::move(found->second);
   pending_.erase(found);
+  tls_queue_.end(id);
   if (pending->watched) {
     g_object_weak_unref(G_OBJECT(pending->watched), on_stream_gone, pending.get());
   }

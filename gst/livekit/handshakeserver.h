@@ -17,6 +17,7 @@
 #include "lingeringcloser.h"
 #include "listeningsocket.h"
 #include "routetable.h"
+#include "tlsqueue.h"
 #include "webhookdesk.h"
 
 namespace livekit {
@@ -62,6 +63,7 @@ class HandshakeServer final : private AcceptorOwner {
   };
 
   static gboolean on_deadline(gpointer self);
+  static gboolean on_tls_tick(gpointer self);
   static gboolean on_tls_readable(GSocket* socket, GIOCondition condition, gpointer pending);
   static void on_tls_done(GObject* stream, GAsyncResult* result, gpointer ticket);
   static void on_stream_gone(gpointer pending, GObject* stream);
@@ -100,6 +102,8 @@ class HandshakeServer final : private AcceptorOwner {
   // By age: ids count up and all have the same time, so the first is the next to expire.
   std::map<uint64_t, std::unique_ptr<Pending>> pending_;
   size_t tls_handshakes_ = 0;  // that have begun and not called back
+  TlsQueue tls_queue_;
+  GSourcePtr tls_tick_;  // while the queue is crowded
   std::unique_ptr<Acceptor> acceptor_;
 };
 

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <utility>
-#include <vector>
 
 GST_DEBUG_CATEGORY_EXTERN(rtmp_listener_debug);
 #define GST_CAT_DEFAULT rtmp_listener_debug
@@ -24,11 +23,6 @@ namespace {
 // Callers who do not publish yet. The oldest gives way to a new one: an honest handshake takes
 // milliseconds, so whoever opens connections and stays silent drives out his own kind.
 constexpr size_t kMaxPending = 1024;
-// GIO has about ten threads for TLS handshakes, and each is held until its caller has said all of
-// his. Who has not after this time gives way when there are more handshakes than threads: a few
-// bytes from each of a hundred callers would else keep everybody out for the handshake time-out.
-constexpr size_t kTlsThreads = 8;
-constexpr int64_t kTlsPatienceUs = 3'000'000;
 constexpr guint kTickMs = 100;
 constexpr int kEventsPerTurn = 64;
 
@@ -119,7 +113,7 @@ void NetworkServer::begin_tls(Entry& entry) {
   GTlsConnection* const handshake = G_TLS_CONNECTION(tls.get());
   connection.set_tls_stream(std::move(tls));
   entry.stage = Stage::kTlsHandshake;
-  entry.tls_since_us = g_get_monotonic_time();
+  tls_queue_.begin(connection.id(), g_get_monotonic_time());
   entry.cancellable.reset(g_cancellable_new());
   auto ticket = std::make_unique<TlsTicket>(TlsTicket{this, connection.id()});
   ++tls_handshakes_;
@@ -137,6 +131,7 @@ void NetworkServer::on_tls_done(GObject* stream, GAsyncResult* result, gpointer 
   Entry* const entry = self->find(ticket->id);
   if (!entry) return;
   entry->cancellable.reset();
+  self->tls_queue_.end(ticket->id);
   if (done) {
     entry->stage = Stage::kOpen;
     self->watch(*entry, EPOLLIN);
@@ -249,7 +244,9 @@ gboolean NetworkServer::on_tick(gpointer data) {
       self->remove(current->first);
     }
   }
-  if (self->tls_handshakes_ > kTlsThreads) self->expire_tls(now_us);
+  for (const uint64_t id : self->tls_queue_.late(now_us)) {
+    self->expire(id, "the TLS handshake took too long while others waited for theirs");
+  }
   if (!self->entries_.empty()) return G_SOURCE_CONTINUE;
   self->tick_.reset();
   return G_SOURCE_REMOVE;
@@ -279,21 +276,6 @@ void NetworkServer::expire(uint64_t id, const std::string& why) {
   remove(id);
 }
 
-// The oldest first, as ids go by age.
-void NetworkServer::expire_tls(int64_t now_us) {
-  std::vector<uint64_t> late;
-  size_t under_way = 0;
-  for (const auto& [id, entry] : entries_) {
-    if (entry.stage != Stage::kTlsHandshake) continue;
-    ++under_way;
-    if (now_us - entry.tls_since_us >= kTlsPatienceUs) late.push_back(id);
-  }
-  for (const uint64_t id : late) {
-    if (under_way-- <= kTlsThreads) return;
-    expire(id, "the TLS handshake took too long while others waited for theirs");
-  }
-}
-
 void NetworkServer::remove(uint64_t id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
@@ -302,6 +284,7 @@ void NetworkServer::remove(uint64_t id) {
   entries_.erase(found);
   pending_.erase(id);
   turns_.erase(id);
+  tls_queue_.end(id);
   if (entry.stage == Stage::kOpen) {
     entry.connection->finish(*closer_);
     return;

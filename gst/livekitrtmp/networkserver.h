@@ -17,6 +17,7 @@
 #include "livekit/gobjectptr.h"
 #include "livekit/lingeringcloser.h"
 #include "livekit/listeningsocket.h"
+#include "livekit/tlsqueue.h"
 #include "publishroutes.h"
 
 namespace rtmp {
@@ -41,7 +42,6 @@ class NetworkServer final : private ConnectionOwner, private livekit::AcceptorOw
     Stage stage = Stage::kOpen;
     uint32_t events = 0;                            // what epoll watches for, 0 = not in it
     livekit::GObjectPtr<GCancellable> cancellable;  // of the TLS handshake
-    int64_t tls_since_us = 0;                       // when that began
     bool publishing = false;                        // as pending_ knows it
   };
   // What a TLS handshake knows, which may outlive its caller but not the server.
@@ -66,7 +66,6 @@ class NetworkServer final : private ConnectionOwner, private livekit::AcceptorOw
   void settle(Entry& entry, Connection::Wants wants);
   void watch(Entry& entry, uint32_t events);
   void expire(uint64_t id, const std::string& why);
-  void expire_tls(int64_t now_us);
   void remove(uint64_t id);
   void want_turns(uint64_t id);
   Entry* find(uint64_t id);
@@ -85,6 +84,7 @@ class NetworkServer final : private ConnectionOwner, private livekit::AcceptorOw
   std::set<uint64_t> pending_;  // who does not publish, by age
   std::set<uint64_t> turns_;    // who may have more to read
   size_t tls_handshakes_ = 0;   // that have begun and not called back
+  livekit::TlsQueue tls_queue_;
   std::unique_ptr<livekit::Acceptor> acceptor_;
 };
 

@@ -188,6 +188,18 @@ TEST_F(ListenerTlsTest, HandshakesThatNeverFinish) {
   EXPECT_EQ(receive_until(tls.get(), "\r\n\r\n").substr(0, 13), "HTTP/1.1 408 ");
 }
 
+// They hold the few threads that GIO has for handshakes.
+TEST_F(ListenerTlsTest, HalfHandshakesKeepNobodyOutForLong) {
+  start();
+  std::vector<WireClient> halves;
+  for (int i = 0; i < 150; ++i) {
+    halves.emplace_back(listener_->port()).send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+  }
+  const int64_t before_us = g_get_monotonic_time();
+  EXPECT_TRUE(dial());
+  EXPECT_LT(g_get_monotonic_time() - before_us, 8'000'000);
+}
+
 TEST_F(ListenerTlsTest, StopsInTheMiddleOfAHandshake) {
   start();
   WireClient client(listener_->port());
