@@ -140,7 +140,9 @@ void TrackPad::push(GstBuffer* buffer, GstClockTime pts, GstClockTime duration, 
   if (!is_mix()) {
     const RoomAudioTrack track = {request_->track.c_str(), request_->identity.c_str(),
                                   request_->name.c_str(), level_dbov, muted};
-    room_audio_buffer_set_track(buffer, &track);
+    const RoomAudioParticipant participant = {request_->metadata.c_str(),
+                                              request_->attributes.c_str()};
+    room_audio_buffer_set_track_of(buffer, &track, &participant);
   }
   const GstFlowReturn flow = gst_pad_push(pad_, buffer);
   if (flow != *flow_) {

@@ -24,12 +24,20 @@ typedef struct {
   gboolean muted;        /* what the sender last said; the samples decide, not this */
 } RoomAudioTrack;
 
+/** What LiveKit's API says of a participant. "" in results, NULL or "" in arguments where it says
+ * nothing. */
+typedef struct {
+  const gchar* metadata;   /* whatever the application has put there */
+  const gchar* attributes; /* a JSON object of strings */
+} RoomAudioParticipant;
+
 /* ---- RoomAudioMeta ------------------------------------------------------------------------
  * A GstCustomMeta named "RoomAudioMeta" with the tag "audio", so that it survives audioconvert,
  * audioresample, queue, volume and the like. Fields of its structure:
  *   on a track's buffer: track, identity, name (string), level (double, dBov), muted (boolean)
- *   on a mix:  tracks (array of structures with the fields above), one entry a track in the mix
- *   added by speakerdetect: active-identity, active-name, active-track (string; all "" when
+ *              and, where LiveKit's API says them: metadata, attributes (string)
+ *   on a mix:  tracks (array of structures with the first five of these), one entry a track in the
+ * mix added by speakerdetect: active-identity, active-name, active-track (string; all "" when
  *              nobody speaks), active-level (double, dBov), active-since (guint64, ns of
  *              running time)
  */
@@ -40,6 +48,13 @@ const GstMetaInfo* room_audio_meta_register(void);
 
 /** Marks @buffer (writable) as audio of one track, replacing an earlier RoomAudioMeta. */
 void room_audio_buffer_set_track(GstBuffer* buffer, const RoomAudioTrack* track);
+
+/** The same, with what is known of the participant. */
+void room_audio_buffer_set_track_of(GstBuffer* buffer, const RoomAudioTrack* track,
+                                    const RoomAudioParticipant* participant);
+
+/** What is known of the participant of a track's buffer; FALSE when nothing is. */
+gboolean room_audio_buffer_get_participant(GstBuffer* buffer, RoomAudioParticipant* participant);
 
 /** Marks @buffer (writable) as a mix of @n_tracks tracks, replacing an earlier RoomAudioMeta. */
 void room_audio_buffer_set_mix(GstBuffer* buffer, const RoomAudioTrack* tracks, guint n_tracks);

@@ -11,6 +11,8 @@ struct Fields {
   GQuark name = g_quark_from_static_string("name");
   GQuark level = g_quark_from_static_string("level");
   GQuark muted = g_quark_from_static_string("muted");
+  GQuark metadata = g_quark_from_static_string("metadata");
+  GQuark attributes = g_quark_from_static_string("attributes");
   GQuark tracks = g_quark_from_static_string("tracks");
   GQuark active_track = g_quark_from_static_string("active-track");
   GQuark active_identity = g_quark_from_static_string("active-identity");
@@ -77,6 +79,11 @@ gboolean is_track_field(GQuark field, GValue*, gpointer) {
          field == f.muted;
 }
 
+gboolean is_track_or_participant_field(GQuark field, GValue* value, gpointer) {
+  return field == fields().metadata || field == fields().attributes ||
+         is_track_field(field, value, nullptr);
+}
+
 gboolean is_tracks_field(GQuark field, GValue*, gpointer) {
   return field == fields().tracks;
 }
@@ -135,6 +142,31 @@ void room_audio_buffer_set_track(GstBuffer* buffer, const RoomAudioTrack* track)
   if (gst_structure_n_fields(structure) != kTrackFields) {
     gst_structure_filter_and_map_in_place(structure, is_track_field, nullptr);
   }
+}
+
+void room_audio_buffer_set_track_of(GstBuffer* buffer, const RoomAudioTrack* track,
+                                    const RoomAudioParticipant* participant) {
+  const bool has_metadata = *or_empty(participant->metadata) != 0;
+  const bool has_attributes = *or_empty(participant->attributes) != 0;
+  // Most people have neither, and then nothing more is to be compared for each slice.
+  if (!has_metadata && !has_attributes) return room_audio_buffer_set_track(buffer, track);
+  g_return_if_fail(gst_buffer_is_writable(buffer));
+  const Fields& f = fields();
+  GstStructure* structure = ensure_meta_structure(buffer);
+  write_track(structure, track);
+  set_string(structure, f.metadata, participant->metadata);
+  set_string(structure, f.attributes, participant->attributes);
+  if (gst_structure_n_fields(structure) != kTrackFields + 2) {
+    gst_structure_filter_and_map_in_place(structure, is_track_or_participant_field, nullptr);
+  }
+}
+
+gboolean room_audio_buffer_get_participant(GstBuffer* buffer, RoomAudioParticipant* participant) {
+  const GstStructure* structure = meta_structure(buffer);
+  if (!structure) return FALSE;
+  participant->metadata = string_field(structure, fields().metadata);
+  participant->attributes = string_field(structure, fields().attributes);
+  return *participant->metadata != 0 || *participant->attributes != 0;
 }
 
 void room_audio_buffer_set_mix(GstBuffer* buffer, const RoomAudioTrack* tracks, guint n_tracks) {

@@ -41,6 +41,14 @@ GstStructure* to_structure(const Transcript& transcript) {
       transcript.utc_end.c_str(), "latency-ms", G_TYPE_INT64, gint64(transcript.latency_ms),
       "engine", G_TYPE_STRING, transcript.engine.c_str(), "model", G_TYPE_STRING,
       transcript.model.c_str(), nullptr);
+  const ParticipantInfo& participant = transcript.participant;
+  if (!participant.metadata.empty()) {
+    gst_structure_set(structure, "metadata", G_TYPE_STRING, participant.metadata.c_str(), nullptr);
+  }
+  if (!participant.attributes.empty()) {
+    gst_structure_set(structure, "attributes", G_TYPE_STRING, participant.attributes.c_str(),
+                      nullptr);
+  }
   if (!transcript.words.empty()) put_words(structure, transcript.words);
   if (transcript.confidence >= 0) {
     gst_structure_set(structure, "confidence", G_TYPE_DOUBLE, transcript.confidence, nullptr);

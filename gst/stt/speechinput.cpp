@@ -75,6 +75,7 @@ void SpeechInput::describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
   if (!gst_structure_has_field(meta, "tracks") && !has_active) {
     if (!room_audio_buffer_get_track(buffer, 0, &track)) return;
     if (!same_as(speaker_, track)) track_speaker(speaker_of(track), start_ns);
+    note_participant(buffer);
     return;
   }
   slice_.start_ns = start_ns;
@@ -96,6 +97,14 @@ void SpeechInput::describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
     is_mix_ = true;
     after_push = attribution_.observe(slice_);
   }
+}
+
+void SpeechInput::note_participant(GstBuffer* buffer) {
+  RoomAudioParticipant now = {"", ""};
+  room_audio_buffer_get_participant(buffer, &now);
+  if (participant_.metadata == now.metadata && participant_.attributes == now.attributes) return;
+  const std::lock_guard guard(results_lock_);
+  participant_ = {now.metadata, now.attributes};
 }
 
 void SpeechInput::push(GstBuffer* buffer, int64_t time_ns, int64_t duration_ns) {
@@ -181,10 +190,12 @@ void SpeechInput::result(const Result& result) {
     transcript.speaker =
         is_mix_ ? attribution_.attribute(result.start_ns, result.end_ns, result.speaker)
                 : result.speaker;
+    transcript.participant = participant_;
   }
   // Names come from the network, text from an engine; GStreamer takes UTF-8 only.
   for (std::string* text :
-       {&transcript.speaker.track, &transcript.speaker.identity, &transcript.speaker.name}) {
+       {&transcript.speaker.track, &transcript.speaker.identity, &transcript.speaker.name,
+        &transcript.participant.metadata, &transcript.participant.attributes}) {
     *text = valid_utf8(*text);
   }
   transcript.is_final = result.is_final;

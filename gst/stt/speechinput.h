@@ -53,6 +53,7 @@ class SpeechInput {
   void describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
                 std::optional<SpeakerChange>& after_push);
   void track_speaker(const Speaker& speaker, int64_t time_ns);
+  void note_participant(GstBuffer* buffer);
   void flush_converter();
   void result(const Result& result);
 
@@ -74,6 +75,7 @@ class SpeechInput {
   // Taken by results; nothing else is called while it is held.
   mutable std::mutex results_lock_;
   Attribution attribution_;               // results_lock_
+  ParticipantInfo participant_;           // written with both locks; of a track, not of a mix
   bool is_mix_ = false;                   // results_lock_
   std::map<uint64_t, std::string> open_;  // results_lock_; utterances with a partial
 };

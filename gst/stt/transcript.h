@@ -10,6 +10,12 @@
 
 namespace stt {
 
+// What LiveKit's API says of the participant; "" where it says nothing.
+struct ParticipantInfo {
+  std::string metadata;
+  std::string attributes;  // a JSON object of strings
+};
+
 // Every string is valid UTF-8.
 struct Transcript {
   bool is_final = false;
@@ -17,6 +23,7 @@ struct Transcript {
   uint32_t revision = 0;
   std::string room;
   Speaker speaker;
+  ParticipantInfo participant;
   std::string text;
   std::string language;
   int64_t start_ns = 0;  // running time

@@ -149,6 +149,10 @@ std::string to_json(const Transcript& transcript) {
   add("track", json_string(transcript.speaker.track));
   add("identity", json_string(transcript.speaker.identity));
   add("name", json_string(display_name(transcript.speaker)));
+  const ParticipantInfo& participant = transcript.participant;
+  if (!participant.metadata.empty()) add("metadata", json_string(participant.metadata));
+  // As text too: nobody has checked that it is JSON.
+  if (!participant.attributes.empty()) add("attributes", json_string(participant.attributes));
   add("text", json_string(transcript.text));
   add("language", json_string(transcript.language));
   add("start", seconds(transcript.start_ns));

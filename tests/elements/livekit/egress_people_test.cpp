@@ -209,7 +209,7 @@ TEST_F(PeopleTest, WhatDoesNotGoTogether) {
   refuses("sources needs egress=track");
 }
 
-TEST_F(PeopleTest, NewAttributesReachPadAndMessages) {
+TEST_F(PeopleTest, NewAttributesReachPadMetasAndMessages) {
   people(participant("bob", "Bob", "1", R"(,"metadata":"m","attributes":{"b":"2","a":"1"})"));
   room_->play();
   tick_until_asked();
@@ -218,10 +218,13 @@ TEST_F(PeopleTest, NewAttributesReachPadAndMessages) {
   tick_until([this] { return heard("src_0", 1000); });
   EXPECT_EQ(room_->seen("src_0").comment,
             R"(livekit-metadata=m, livekit-attributes={"a":"1","b":"2"})");
+  EXPECT_EQ(room_->seen("src_0").buffers.back().attributes, R"({"a":"1","b":"2"})");
   people(participant("bob", "Robert", "1", R"(,"attributes":{"a":"3"})"));
   tick_until([this] { return room_->has_message("described bob"); });
   EXPECT_EQ(room_->seen("src_0").comment, R"(livekit-attributes={"a":"3"})");
   EXPECT_EQ(room_->seen("src_0").title, "Robert");
+  tick_until([this] { return room_->seen("src_0").buffers.back().name == "Robert"; });
+  EXPECT_EQ(room_->seen("src_0").buffers.back().attributes, R"({"a":"3"})");
   EXPECT_NE(room_->all_messages().find(R"x(attributes=(string)"\{\"a\":\"3\"\}")x"),
             std::string::npos)
       << room_->all_messages();

@@ -83,6 +83,10 @@ GstFlowReturn RoomElement::chain(GstPad* pad, GstObject*, GstBuffer* buffer) {
   }
   RoomAudioTrack track;
   seen.has_meta = room_audio_buffer_get_n_tracks(buffer) >= 0;
+  RoomAudioParticipant participant = {};
+  if (room_audio_buffer_get_participant(buffer, &participant)) {
+    seen.attributes = participant.attributes;
+  }
   if (room_audio_buffer_get_track(buffer, 0, &track)) {
     seen.identity = track.identity;
     seen.name = track.name;

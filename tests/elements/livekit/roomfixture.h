@@ -29,7 +29,7 @@ struct BufferSeen {
   bool all_zero = true;
   bool has_meta = false;
   int16_t second_sample = 0;  // of the other channel
-  std::string identity, name, track;
+  std::string identity, name, track, attributes;
   double level_dbov = 0;
   bool muted = false;
 };

@@ -45,6 +45,34 @@ TEST_F(SttSinkSpeakers, TrackIsNamedByItsMeta) {
   EXPECT_EQ(name_of_next(), "TR_b/bob/bob");  // the name falls back to the identity
 }
 
+TEST_F(SttSinkSpeakers, WhatIsKnownOfTheParticipantIsInTheTranscript) {
+  auto from = source();
+  set_state(GST_STATE_PLAYING);
+  from->begin("TR_b", true);
+  const auto push_as = [&](int start_ms, const RoomAudioParticipant& participant) {
+    from->push(start_ms, 10, 1000, [&](GstBuffer* buffer) {
+      room_audio_buffer_set_track_of(buffer, &kBob, &participant);
+    });
+  };
+  const auto next = [this] {
+    told_transcriber(0).understand(said("Hi."));
+    GstStructure* got = transcript();
+    const auto field = [got](const char* name) {
+      const gchar* text = gst_structure_get_string(got, name);
+      return std::string(text ? text : "-");
+    };
+    const std::string text = field("metadata") + " " + field("attributes");
+    gst_structure_free(got);
+    return text;
+  };
+  push_as(0, {"", ""});
+  EXPECT_EQ(next(), "- -");
+  push_as(10, {"m", R"({"lang":"de"})"});
+  EXPECT_EQ(next(), R"(m {"lang":"de"})");
+  push_as(20, {"", R"({"lang":"en"})"});
+  EXPECT_EQ(next(), R"(- {"lang":"en"})");
+}
+
 TEST_F(SttSinkSpeakers, TrackOfARoomWithoutMetaIsNamedByStreamAndTags) {
   auto from = source();
   set_state(GST_STATE_PLAYING);

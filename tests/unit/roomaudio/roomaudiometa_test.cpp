@@ -27,6 +27,30 @@ TEST_F(RoomAudioMeta, BufferWithoutMetaSaysSo) {
   EXPECT_FALSE(room_audio_buffer_get_active(buffer_, &track));
 }
 
+TEST_F(RoomAudioMeta, WhatIsKnownOfTheParticipantIsReadBack) {
+  RoomAudioParticipant known = {};
+  EXPECT_FALSE(room_audio_buffer_get_participant(buffer_, &known));
+  const RoomAudioParticipant german = {"m", R"({"lang":"de"})"};
+  room_audio_buffer_set_track_of(buffer_, &alice_, &german);
+  ASSERT_TRUE(room_audio_buffer_get_participant(buffer_, &known));
+  EXPECT_STREQ(known.metadata, "m");
+  EXPECT_STREQ(known.attributes, R"({"lang":"de"})");
+  const RoomAudioParticipant other = {nullptr, "{}"};
+  room_audio_buffer_set_track_of(buffer_, &bob_, &other);
+  ASSERT_TRUE(room_audio_buffer_get_participant(buffer_, &known));
+  EXPECT_STREQ(known.metadata, "");
+  RoomAudioTrack track;
+  ASSERT_TRUE(room_audio_buffer_get_track(buffer_, 0, &track));
+  EXPECT_STREQ(track.identity, "bob");
+  // A pool's buffer, in other hands now.
+  const RoomAudioParticipant nothing = {"", nullptr};
+  room_audio_buffer_set_track_of(buffer_, &alice_, &nothing);
+  EXPECT_FALSE(room_audio_buffer_get_participant(buffer_, &known));
+  room_audio_buffer_set_track_of(buffer_, &alice_, &german);
+  room_audio_buffer_set_mix(buffer_, &alice_, 1);
+  EXPECT_FALSE(room_audio_buffer_get_participant(buffer_, &known));
+}
+
 TEST_F(RoomAudioMeta, TrackIsReadBack) {
   room_audio_buffer_set_track(buffer_, &alice_);
   ASSERT_EQ(room_audio_buffer_get_n_tracks(buffer_), 1);

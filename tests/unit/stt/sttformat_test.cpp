@@ -46,6 +46,15 @@ TEST(SttFormat, JsonHasTheFieldsOfTheContractInOrder) {
             "\"latency_ms\":640,\"engine\":\"sherpa\",\"model\":\"moonshine-tiny\"}");
 }
 
+TEST(SttFormat, WhatIsKnownOfTheParticipantIsText) {
+  Transcript t = example();
+  t.participant = {"say \"hi\"", R"({"lang":"de"})"};
+  EXPECT_NE(to_json(t).find(R"("name":"Alice","metadata":"say \"hi\"",)"
+                            R"("attributes":"{\"lang\":\"de\"}","text":)"),
+            std::string::npos)
+      << to_json(t);
+}
+
 TEST(SttFormat, JsonLeavesOutWhatIsNotKnown) {
   Transcript t = example();
   t.is_final = false;
