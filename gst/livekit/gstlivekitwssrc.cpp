@@ -51,6 +51,7 @@
 #include <string>
 #include <utility>
 
+#include "callersignals.h"
 #include "egresscontroller.h"
 #include "gst/roomaudio/roomaudio.h"
 #include "listener.h"
@@ -60,14 +61,7 @@
 
 namespace {
 
-enum {
-  SIGNAL_CALLER_CONNECTING,
-  SIGNAL_CALLER_ADDED,
-  SIGNAL_CALLER_REMOVED,
-  SIGNAL_CALLER_REJECTED,
-  LAST_SIGNAL
-};
-guint signals[LAST_SIGNAL];
+livekit::CallerSignals caller_signals;
 
 GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
     "src_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
@@ -81,18 +75,16 @@ class SignalEmitter final : public livekit::RoomObserver {
   explicit SignalEmitter(GstElement* element) : element_(element) {}
 
   bool on_caller_connecting(const GstStructure* caller) override {
-    gboolean welcome = TRUE;
-    g_signal_emit(element_, signals[SIGNAL_CALLER_CONNECTING], 0, caller, &welcome);
-    return welcome != FALSE;
+    return caller_signals.emit_connecting(element_, caller);
   }
   void on_caller_rejected(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_REJECTED], 0, caller);
+    caller_signals.emit_rejected(element_, caller);
   }
   void on_caller_added(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_ADDED], 0, caller);
+    caller_signals.emit_added(element_, caller);
   }
   void on_caller_removed(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_REMOVED], 0, caller);
+    caller_signals.emit_removed(element_, caller);
   }
   void on_session(uint64_t session, bool connected) override {
     if (const auto egresses = controller()) egresses->on_session(session, connected);
@@ -447,19 +439,7 @@ void finalize(GObject* object) {
 }
 
 // One "no" is enough.
-gboolean all_accept(GSignalInvocationHint*, GValue* total, const GValue* answer, gpointer) {
-  const gboolean accepted = g_value_get_boolean(answer);
-  g_value_set_boolean(total, accepted);
-  return accepted;
-}
-
-gboolean accept_caller(GstElement*, const GstStructure*) {
-  return TRUE;
-}
-
 void install_signals(GObjectClass* object_class) {
-  const GType type = G_TYPE_FROM_CLASS(object_class);
-  const GType caller = GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE;
   /**
    * GstLivekitWsSrc::caller-connecting:
    * @element: the element
@@ -470,9 +450,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * Returns: %FALSE to refuse with 403. Without a handler everybody is accepted.
    */
-  signals[SIGNAL_CALLER_CONNECTING] = g_signal_new_class_handler(
-      "caller-connecting", type, G_SIGNAL_RUN_LAST, G_CALLBACK(accept_caller), all_accept, nullptr,
-      nullptr, G_TYPE_BOOLEAN, 1, caller);
   /**
    * GstLivekitWsSrc::caller-added:
    * @element: the element
@@ -480,8 +457,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * A track has its pad. From the room's thread; must not block.
    */
-  signals[SIGNAL_CALLER_ADDED] = g_signal_new("caller-added", type, G_SIGNAL_RUN_LAST, 0, nullptr,
-                                              nullptr, nullptr, G_TYPE_NONE, 1, caller);
   /**
    * GstLivekitWsSrc::caller-removed:
    * @element: the element
@@ -490,8 +465,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * A track is over and its pad gone.
    */
-  signals[SIGNAL_CALLER_REMOVED] = g_signal_new("caller-removed", type, G_SIGNAL_RUN_LAST, 0,
-                                                nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
   /**
    * GstLivekitWsSrc::caller-rejected:
    * @element: the element
@@ -499,8 +472,7 @@ void install_signals(GObjectClass* object_class) {
    *
    * Somebody was turned away. From the network thread; must not block.
    */
-  signals[SIGNAL_CALLER_REJECTED] = g_signal_new("caller-rejected", type, G_SIGNAL_RUN_LAST, 0,
-                                                 nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
+  caller_signals.install(object_class);
 }
 
 }  // namespace

@@ -9,12 +9,10 @@
 namespace {
 
 constexpr guint DEFAULT_PORT = 9000;
-constexpr const gchar* DEFAULT_ADDRESS = "0.0.0.0";
 constexpr const gchar* DEFAULT_PATH = "/";
 constexpr guint DEFAULT_MAX_CONNECTIONS = 0;
 constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 1 << 20;
 constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 60000;
-constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
 constexpr guint DEFAULT_SLICE_DURATION_MS = 0;
 constexpr guint ALONE_SLICE_DURATION_MS = 10;
 // Rooms that share a thread are many: a third less CPU is worth more to them than 10 ms.
@@ -110,9 +108,7 @@ Settings::Settings() {
   egress.sources = ALL_SOURCES;
   egress.webhook_path = DEFAULT_WEBHOOK_PATH;
   egress.poll_interval_ms = DEFAULT_POLL_INTERVAL_MS;
-  listener.address = DEFAULT_ADDRESS;
-  listener.port = guint16(DEFAULT_PORT);
-  listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
+  listener = default_listener(DEFAULT_PORT);
   route.path = DEFAULT_PATH;
   route.max_connections = DEFAULT_MAX_CONNECTIONS;
   route.max_message_size = DEFAULT_MAX_MESSAGE_SIZE;
@@ -138,28 +134,13 @@ RoomConfig Settings::room_config() const {
 }
 
 bool set_property(Settings& settings, guint id, const GValue* value) {
-  const auto text = [value](const gchar* fallback = "") -> std::string {
-    const gchar* given = g_value_get_string(value);
-    return given ? given : fallback;
-  };
+  if (set_listener_property(settings.listener, id, value)) return true;
   switch (id) {
-    case PROP_ADDRESS:
-      settings.listener.address = text(DEFAULT_ADDRESS);
-      break;
-    case PROP_PORT:
-      settings.listener.port = guint16(g_value_get_uint(value));
-      break;
     case PROP_PATH:
-      settings.route.path = text(DEFAULT_PATH);
+      settings.route.path = text_of(value, DEFAULT_PATH);
       break;
     case PROP_TOKEN:
-      settings.route.token = text();
-      break;
-    case PROP_TLS_CERTIFICATE:
-      settings.listener.tls_certificate = text();
-      break;
-    case PROP_TLS_KEY:
-      settings.listener.tls_key = text();
+      settings.route.token = text_of(value);
       break;
     case PROP_MAX_CONNECTIONS:
       settings.route.max_connections = g_value_get_uint(value);
@@ -170,9 +151,6 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
     case PROP_IDLE_TIMEOUT:
       settings.route.idle_timeout_ms = g_value_get_uint(value);
       break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      settings.listener.handshake_timeout_ms = g_value_get_uint(value);
-      break;
     case PROP_SLICE_DURATION:
       settings.room.slice = g_value_get_uint(value) * GST_MSECOND;
       break;
@@ -180,7 +158,7 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
       settings.room.playout.arrival = g_value_get_enum(value) == kPlayoutArrival;
       break;
     case PROP_CONTEXT:
-      settings.room.context = text();
+      settings.room.context = text_of(value);
       break;
     case PROP_JITTER_MARGIN:
       settings.room.playout.margin_ms = g_value_get_uint(value);
@@ -192,7 +170,7 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
       settings.room.playout.max_backlog_ms = g_value_get_uint(value);
       break;
     case PROP_ROOM:
-      settings.room.label = text();
+      settings.room.label = text_of(value);
       break;
     case PROP_EGRESS:
       set_egress(settings.egress, g_value_get_enum(value));
@@ -204,28 +182,28 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
       settings.egress.away_timeout_ms = g_value_get_uint(value);
       break;
     case PROP_LIVEKIT_URL:
-      settings.egress.livekit_url = text();
+      settings.egress.livekit_url = text_of(value);
       break;
     case PROP_API_KEY:
-      settings.egress.credentials.key = text();
+      settings.egress.credentials.key = text_of(value);
       break;
     case PROP_API_SECRET:
-      settings.egress.credentials.secret = text();
+      settings.egress.credentials.secret = text_of(value);
       break;
     case PROP_PUBLIC_URL:
-      settings.egress.public_url = text();
+      settings.egress.public_url = text_of(value);
       break;
     case PROP_INCLUDE:
-      settings.egress.include = text();
+      settings.egress.include = text_of(value);
       break;
     case PROP_EXCLUDE:
-      settings.egress.exclude = text();
+      settings.egress.exclude = text_of(value);
       break;
     case PROP_SOURCES:
       settings.egress.sources = g_value_get_flags(value);
       break;
     case PROP_WEBHOOK_PATH:
-      settings.egress.webhook_path = text(DEFAULT_WEBHOOK_PATH);
+      settings.egress.webhook_path = text_of(value, DEFAULT_WEBHOOK_PATH);
       break;
     case PROP_POLL_INTERVAL:
       settings.egress.poll_interval_ms = g_value_get_uint(value);
@@ -237,24 +215,10 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
 }
 
 bool get_property(const Settings& settings, guint id, GValue* value) {
-  const auto set_text = [value](const std::string& text) {
-    g_value_set_string(value, text.empty() ? nullptr : text.c_str());
-  };
+  if (get_listener_property(settings.listener, id, value)) return true;
   switch (id) {
-    case PROP_ADDRESS:
-      set_text(settings.listener.address);
-      break;
-    case PROP_PORT:
-      g_value_set_uint(value, settings.listener.port);
-      break;
     case PROP_PATH:
-      set_text(settings.route.path);
-      break;
-    case PROP_TLS_CERTIFICATE:
-      set_text(settings.listener.tls_certificate);
-      break;
-    case PROP_TLS_KEY:
-      set_text(settings.listener.tls_key);
+      set_text(value, settings.route.path);
       break;
     case PROP_MAX_CONNECTIONS:
       g_value_set_uint(value, settings.route.max_connections);
@@ -264,9 +228,6 @@ bool get_property(const Settings& settings, guint id, GValue* value) {
       break;
     case PROP_IDLE_TIMEOUT:
       g_value_set_uint(value, settings.route.idle_timeout_ms);
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      g_value_set_uint(value, settings.listener.handshake_timeout_ms);
       break;
     case PROP_SLICE_DURATION:
       g_value_set_uint(value, guint(settings.room.slice / GST_MSECOND));
@@ -287,7 +248,7 @@ bool get_property(const Settings& settings, guint id, GValue* value) {
       g_value_set_uint(value, settings.room.playout.max_backlog_ms);
       break;
     case PROP_ROOM:
-      set_text(settings.room.label);
+      set_text(value, settings.room.label);
       break;
     case PROP_EGRESS:
       g_value_set_enum(value, get_egress(settings.egress));
@@ -299,25 +260,25 @@ bool get_property(const Settings& settings, guint id, GValue* value) {
       g_value_set_uint(value, settings.egress.away_timeout_ms);
       break;
     case PROP_LIVEKIT_URL:
-      set_text(settings.egress.livekit_url);
+      set_text(value, settings.egress.livekit_url);
       break;
     case PROP_API_KEY:
-      set_text(settings.egress.credentials.key);
+      set_text(value, settings.egress.credentials.key);
       break;
     case PROP_PUBLIC_URL:
-      set_text(settings.egress.public_url);
+      set_text(value, settings.egress.public_url);
       break;
     case PROP_INCLUDE:
-      set_text(settings.egress.include);
+      set_text(value, settings.egress.include);
       break;
     case PROP_EXCLUDE:
-      set_text(settings.egress.exclude);
+      set_text(value, settings.egress.exclude);
       break;
     case PROP_SOURCES:
       g_value_set_flags(value, settings.egress.sources);
       break;
     case PROP_WEBHOOK_PATH:
-      set_text(settings.egress.webhook_path);
+      set_text(value, settings.egress.webhook_path);
       break;
     case PROP_POLL_INTERVAL:
       g_value_set_uint(value, settings.egress.poll_interval_ms);
@@ -406,21 +367,15 @@ void install_properties(GObjectClass* object_class) {
     g_object_class_install_property(
         object_class, id, g_param_spec_uint(name, nick, blurb, low, high, initial, kFlags));
   };
-  text(PROP_ADDRESS, "address", "Address", "IP address to listen on", DEFAULT_ADDRESS, kFlags);
-  number(PROP_PORT, "port", "Port",
-         "TCP port to listen on; elements with the same address and port share it. While running, "
-         "the real one (0 = any free port)",
-         0, 65535, DEFAULT_PORT);
+  install_listener_properties(
+      object_class, DEFAULT_PORT,
+      "A caller whose request is not complete by then is cut off, in milliseconds");
   text(PROP_PATH, "path", "Path",
        "Requests below this path belong to this element; identity and track follow it",
        DEFAULT_PATH, kFlags);
   text(PROP_TOKEN, "token", "Token",
        "Secret that a caller must have in path or query (empty = everybody may call)", nullptr,
        GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  text(PROP_TLS_CERTIFICATE, "tls-certificate", "TLS certificate",
-       "PEM file with the certificate chain; makes it wss:// (empty = no TLS)", nullptr, kFlags);
-  text(PROP_TLS_KEY, "tls-key", "TLS key",
-       "PEM file with the private key (empty = in the certificate's file)", nullptr, kFlags);
   number(PROP_MAX_CONNECTIONS, "max-connections", "Maximum connections",
          "Connections at a time; more are refused with 503 (0 = no limit)", 0, G_MAXUINT,
          DEFAULT_MAX_CONNECTIONS);
@@ -431,9 +386,6 @@ void install_properties(GObjectClass* object_class) {
          "A connection on which nothing at all arrives for so long is lost, in milliseconds "
          "(0 = never)",
          0, G_MAXUINT, DEFAULT_IDLE_TIMEOUT_MS);
-  number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
-         "A caller whose request is not complete by then is cut off, in milliseconds", 1, G_MAXUINT,
-         DEFAULT_HANDSHAKE_TIMEOUT_MS);
   number(PROP_SLICE_DURATION, "slice-duration", "Slice duration",
          "Length of the slices that all pads carry, in milliseconds, 2 at least; also the latency "
          "reported with playout=aligned (0 = 10, or 20 for elements with a context)",

@@ -6,22 +6,17 @@
 
 #include "egresscontroller.h"
 #include "listener.h"
+#include "listenerproperties.h"
 #include "room.h"
 
 namespace livekit {
 
 enum SourceProperty : guint {
-  PROP_0,
-  PROP_ADDRESS,
-  PROP_PORT,
-  PROP_PATH,
+  PROP_PATH = kFirstOwnProperty,
   PROP_TOKEN,
-  PROP_TLS_CERTIFICATE,
-  PROP_TLS_KEY,
   PROP_MAX_CONNECTIONS,
   PROP_MAX_MESSAGE_SIZE,
   PROP_IDLE_TIMEOUT,
-  PROP_HANDSHAKE_TIMEOUT,
   PROP_SLICE_DURATION,
   PROP_PLAYOUT,
   PROP_CONTEXT,

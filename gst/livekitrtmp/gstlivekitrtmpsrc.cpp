@@ -38,6 +38,7 @@
 
 #include "flvstream.h"
 #include "listener.h"
+#include "livekit/callersignals.h"
 #include "livekitrtmpsrcproperties.h"
 #include "receiver.h"
 
@@ -49,14 +50,7 @@ namespace {
 // Nothing for so long is a stall; with nobody publishing, time is moved on so often.
 constexpr gint64 kQuietUs = 1000000;
 
-enum {
-  SIGNAL_CALLER_CONNECTING,
-  SIGNAL_CALLER_ADDED,
-  SIGNAL_CALLER_REMOVED,
-  SIGNAL_CALLER_REJECTED,
-  LAST_SIGNAL
-};
-guint signals[LAST_SIGNAL];
+livekit::CallerSignals caller_signals;
 
 GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
@@ -67,18 +61,16 @@ class SignalEmitter final : public rtmp::ReceiverObserver {
   explicit SignalEmitter(GstElement* element) : element_(element) {}
 
   bool on_caller_connecting(const GstStructure* caller) override {
-    gboolean welcome = TRUE;
-    g_signal_emit(element_, signals[SIGNAL_CALLER_CONNECTING], 0, caller, &welcome);
-    return welcome != FALSE;
+    return caller_signals.emit_connecting(element_, caller);
   }
   void on_caller_added(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_ADDED], 0, caller);
+    caller_signals.emit_added(element_, caller);
   }
   void on_caller_removed(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_REMOVED], 0, caller);
+    caller_signals.emit_removed(element_, caller);
   }
   void on_caller_rejected(const GstStructure* caller) override {
-    g_signal_emit(element_, signals[SIGNAL_CALLER_REJECTED], 0, caller);
+    caller_signals.emit_rejected(element_, caller);
   }
 
  private:
@@ -133,7 +125,7 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
   if (id == rtmp::PROP_STATS) {
     g_value_take_boxed(value, priv->receiver ? priv->receiver->stats()
                                              : gst_structure_new_empty("livekitrtmpsrc-stats"));
-  } else if (id == rtmp::PROP_PORT && priv->bound_port) {
+  } else if (id == livekit::PROP_PORT && priv->bound_port) {
     g_value_set_uint(value, priv->bound_port);
   } else if (!rtmp::get_property(priv->settings, id, value)) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -354,19 +346,7 @@ void finalize(GObject* object) {
 }
 
 // One "no" is enough.
-gboolean all_accept(GSignalInvocationHint*, GValue* total, const GValue* answer, gpointer) {
-  const gboolean accepted = g_value_get_boolean(answer);
-  g_value_set_boolean(total, accepted);
-  return accepted;
-}
-
-gboolean accept_caller(GstElement*, const GstStructure*) {
-  return TRUE;
-}
-
 void install_signals(GObjectClass* object_class) {
-  const GType type = G_TYPE_FROM_CLASS(object_class);
-  const GType caller = GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE;
   /**
    * GstLivekitRtmpSrc::caller-connecting:
    * @element: the element
@@ -376,9 +356,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * Returns: %FALSE to refuse. Without a handler everybody is accepted.
    */
-  signals[SIGNAL_CALLER_CONNECTING] = g_signal_new_class_handler(
-      "caller-connecting", type, G_SIGNAL_RUN_LAST, G_CALLBACK(accept_caller), all_accept, nullptr,
-      nullptr, G_TYPE_BOOLEAN, 1, caller);
   /**
    * GstLivekitRtmpSrc::caller-added:
    * @element: the element
@@ -386,8 +363,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * Somebody publishes. From the network thread; must not block.
    */
-  signals[SIGNAL_CALLER_ADDED] = g_signal_new("caller-added", type, G_SIGNAL_RUN_LAST, 0, nullptr,
-                                              nullptr, nullptr, G_TYPE_NONE, 1, caller);
   /**
    * GstLivekitRtmpSrc::caller-removed:
    * @element: the element
@@ -396,8 +371,6 @@ void install_signals(GObjectClass* object_class) {
    *
    * The publisher has gone. From the network thread; must not block.
    */
-  signals[SIGNAL_CALLER_REMOVED] = g_signal_new("caller-removed", type, G_SIGNAL_RUN_LAST, 0,
-                                                nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
   /**
    * GstLivekitRtmpSrc::caller-rejected:
    * @element: the element
@@ -405,8 +378,7 @@ void install_signals(GObjectClass* object_class) {
    *
    * Somebody was turned away. From the network thread; must not block.
    */
-  signals[SIGNAL_CALLER_REJECTED] = g_signal_new("caller-rejected", type, G_SIGNAL_RUN_LAST, 0,
-                                                 nullptr, nullptr, nullptr, G_TYPE_NONE, 1, caller);
+  caller_signals.install(object_class);
 }
 
 }  // namespace

@@ -9,10 +9,8 @@ namespace rtmp {
 
 namespace {
 
-constexpr const gchar* DEFAULT_ADDRESS = "0.0.0.0";
 constexpr guint DEFAULT_PORT = 1935;
 constexpr const gchar* DEFAULT_PATH = "/";
-constexpr guint DEFAULT_HANDSHAKE_TIMEOUT_MS = 10000;
 constexpr guint DEFAULT_IDLE_TIMEOUT_MS = 0;
 constexpr guint DEFAULT_MAX_MESSAGE_SIZE = 4 << 20;
 constexpr guint DEFAULT_MAX_QUEUE_SIZE = 4 << 20;
@@ -25,40 +23,20 @@ Settings::Settings()
     : max_queue_bytes(DEFAULT_MAX_QUEUE_SIZE),
       latency_ms(DEFAULT_LATENCY_MS),
       audio_only(DEFAULT_AUDIO_ONLY) {
-  listener.address = DEFAULT_ADDRESS;
-  listener.port = guint16(DEFAULT_PORT);
-  listener.handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
-  route.path = DEFAULT_PATH;
+  listener = livekit::default_listener(DEFAULT_PORT);
+  route.path = std::string(DEFAULT_PATH);
   route.idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS;
   route.max_message_bytes = DEFAULT_MAX_MESSAGE_SIZE;
 }
 
 bool set_property(Settings& settings, guint id, const GValue* value) {
-  const auto text = [value](const gchar* fallback = "") -> std::string {
-    const gchar* given = g_value_get_string(value);
-    return given ? given : fallback;
-  };
+  if (livekit::set_listener_property(settings.listener, id, value)) return true;
   switch (id) {
-    case PROP_ADDRESS:
-      settings.listener.address = text(DEFAULT_ADDRESS);
-      break;
-    case PROP_PORT:
-      settings.listener.port = guint16(g_value_get_uint(value));
-      break;
     case PROP_PATH:
-      settings.route.path = text(DEFAULT_PATH);
+      settings.route.path = livekit::text_of(value, DEFAULT_PATH);
       break;
     case PROP_TOKEN:
-      settings.route.token = text();
-      break;
-    case PROP_TLS_CERTIFICATE:
-      settings.listener.tls_certificate = text();
-      break;
-    case PROP_TLS_KEY:
-      settings.listener.tls_key = text();
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      settings.listener.handshake_timeout_ms = g_value_get_uint(value);
+      settings.route.token = livekit::text_of(value);
       break;
     case PROP_IDLE_TIMEOUT:
       settings.route.idle_timeout_ms = g_value_get_uint(value);
@@ -82,27 +60,10 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
 }
 
 bool get_property(const Settings& settings, guint id, GValue* value) {
-  const auto set_text = [value](const std::string& text) {
-    g_value_set_string(value, text.empty() ? nullptr : text.c_str());
-  };
+  if (livekit::get_listener_property(settings.listener, id, value)) return true;
   switch (id) {
-    case PROP_ADDRESS:
-      set_text(settings.listener.address);
-      break;
-    case PROP_PORT:
-      g_value_set_uint(value, settings.listener.port);
-      break;
     case PROP_PATH:
-      set_text(settings.route.path);
-      break;
-    case PROP_TLS_CERTIFICATE:
-      set_text(settings.listener.tls_certificate);
-      break;
-    case PROP_TLS_KEY:
-      set_text(settings.listener.tls_key);
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      g_value_set_uint(value, settings.listener.handshake_timeout_ms);
+      livekit::set_text(value, settings.route.path);
       break;
     case PROP_IDLE_TIMEOUT:
       g_value_set_uint(value, settings.route.idle_timeout_ms);
@@ -138,11 +99,9 @@ void install_properties(GObjectClass* object_class) {
     g_object_class_install_property(
         object_class, id, g_param_spec_uint(name, nick, blurb, low, high, initial, kFlags));
   };
-  text(PROP_ADDRESS, "address", "Address", "IP address to listen on", DEFAULT_ADDRESS, kFlags);
-  number(PROP_PORT, "port", "Port",
-         "TCP port to listen on; elements with the same address and port share it. While running, "
-         "the real one (0 = any free port)",
-         0, 65535, DEFAULT_PORT);
+  livekit::install_listener_properties(
+      object_class, DEFAULT_PORT,
+      "A caller who does not publish by then is cut off, in milliseconds");
   text(PROP_PATH, "path", "Path",
        "Application and stream name that belong to this element, and all below them; the longest "
        "match wins (/ = any)",
@@ -151,13 +110,6 @@ void install_properties(GObjectClass* object_class) {
        "Secret that a publisher must have at the end of the stream name or in ?token= (empty = "
        "everybody may publish)",
        nullptr, GParamFlags(G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY));
-  text(PROP_TLS_CERTIFICATE, "tls-certificate", "TLS certificate",
-       "PEM file with the certificate chain; makes it rtmps:// (empty = no TLS)", nullptr, kFlags);
-  text(PROP_TLS_KEY, "tls-key", "TLS key",
-       "PEM file with the private key (empty = in the certificate's file)", nullptr, kFlags);
-  number(PROP_HANDSHAKE_TIMEOUT, "handshake-timeout", "Handshake time-out",
-         "A caller who does not publish by then is cut off, in milliseconds", 1, G_MAXUINT,
-         DEFAULT_HANDSHAKE_TIMEOUT_MS);
   number(PROP_IDLE_TIMEOUT, "idle-timeout", "Idle time-out",
          "A publisher from whom nothing at all arrives for so long is lost, in milliseconds "
          "(0 = never)",

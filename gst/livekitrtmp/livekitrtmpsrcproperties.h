@@ -5,18 +5,13 @@
 #include <gst/gst.h>
 
 #include "listener.h"
+#include "livekit/listenerproperties.h"
 
 namespace rtmp {
 
 enum SourceProperty : guint {
-  PROP_0,
-  PROP_ADDRESS,
-  PROP_PORT,
-  PROP_PATH,
+  PROP_PATH = livekit::kFirstOwnProperty,
   PROP_TOKEN,
-  PROP_TLS_CERTIFICATE,
-  PROP_TLS_KEY,
-  PROP_HANDSHAKE_TIMEOUT,
   PROP_IDLE_TIMEOUT,
   PROP_MAX_MESSAGE_SIZE,
   PROP_MAX_QUEUE_SIZE,
