@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "jwt.h"
@@ -13,6 +14,9 @@
 namespace livekit {
 
 namespace {
+
+// People whose metadata are kept; they may be 64 kB each.
+constexpr size_t kMostKnown = 2000;
 
 std::string random_key() {
   std::string key(32, '\0');
@@ -57,12 +61,23 @@ void DialIns::describe(const std::string& identity, const std::string& name,
     about_.erase(identity);
   } else {
     about_[identity] = {metadata, attributes};
+    forget_others(identity);
   }
   for (auto& [session, entry] : entries_) {
     for (Who& who : entry.target.people) {
       if (who.identity == identity) who.name = name;
     }
   }
+}
+
+// In a room that many pass through most are never heard.
+void DialIns::forget_others(const std::string& identity) {
+  if (about_.size() <= kMostKnown) return;
+  std::set<std::string> kept = {identity};
+  for (const auto& [session, entry] : entries_) {
+    for (const Who& who : entry.target.people) kept.insert(who.identity);
+  }
+  std::erase_if(about_, [&](const auto& known) { return !kept.contains(known.first); });
 }
 
 void DialIns::introduce(const Entry& entry, const Who& who, TrackRequest& request) const {

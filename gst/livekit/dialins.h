@@ -54,6 +54,7 @@ class DialIns {
   };
 
   std::string mac(uint64_t session, const Entry& entry) const;
+  void forget_others(const std::string& identity);                                  // locked
   void introduce(const Entry& entry, const Who& who, TrackRequest& request) const;  // locked
 
   const std::string room_;

@@ -141,7 +141,8 @@ EgressController::EgressController(ControllerConfig config, EgressObserver* obse
     : config_(std::move(config)),
       thread_(ControlThread::acquire()),
       dial_ins_(std::make_shared<DialIns>(config_.room)),
-      observer_(observer) {}
+      observer_(observer),
+      filter_(config_.filter) {}
 
 EgressController::~EgressController() {
   thread_->run([this] { close(); });
@@ -161,7 +162,7 @@ bool EgressController::open(std::string& error) {
     client_ = std::make_unique<TwirpClient>(thread_, config_.api_base_url, config_.credentials);
     PlanConfig plan;
     plan.dial_base = config_.dial_base;
-    plan.filter = config_.filter;
+    plan.filter = filter_;
     plan.mode = config_.mode;
     plan.pair = config_.pair;
     plan.away_ms = config_.away_timeout_ms;
@@ -189,6 +190,7 @@ void EgressController::note_probe(Probe& probe, const TwirpAnswer& answer) {
 
 void EgressController::set_filter(EgressFilter filter) {
   thread_->post([this, filter = std::move(filter)] {
+    filter_ = filter;
     tell_plan([&](EgressPlan& plan) { plan.set_filter(filter, now_ms()); });
   });
 }

@@ -126,6 +126,7 @@ class EgressController final : public HookSink {
 
   // Control thread.
   EgressObserver* observer_;
+  EgressFilter filter_;  // the one that was set last
   std::unique_ptr<TwirpClient> client_;
   std::unique_ptr<EgressPlan> plan_;
   GSourcePtr wake_;

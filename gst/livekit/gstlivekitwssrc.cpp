@@ -184,20 +184,37 @@ std::shared_ptr<livekit::Room> room_of(GstLivekitWsSrc* self) {
   return self->priv->room;
 }
 
+void apply_filter(GstLivekitWsSrc* self, const livekit::EgressFilter& filter) {
+  const auto controller = self->priv->emitter.controller();
+  if (!controller) return;
+  if (const auto room = room_of(self)) room->set_filter(filter);
+  controller->set_filter(filter);
+}
+
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   LivekitWsSrcPrivate* priv = GST_LIVEKIT_WS_SRC(object)->priv;
+  const bool runs = priv->emitter.controller() != nullptr;
   livekit::EgressFilter filter;
+  std::string wrong;
   {
     const std::lock_guard<std::mutex> lock(priv->mutex);
+    const unsigned sources = priv->settings.egress.sources;
     if (!livekit::set_property(priv->settings, id, value)) {
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
+    if (runs && id == livekit::PROP_SOURCES) {
+      wrong = livekit::wrong_combination(priv->settings.egress);
+      if (!wrong.empty()) priv->settings.egress.sources = sources;
+    }
     filter = priv->settings.egress_filter();
   }
-  const bool filters =
-      id == livekit::PROP_INCLUDE || id == livekit::PROP_EXCLUDE || id == livekit::PROP_SOURCES;
-  const auto controller = filters ? priv->emitter.controller() : nullptr;
-  if (controller) controller->set_filter(filter);
+  if (!wrong.empty()) {
+    GST_ELEMENT_WARNING(object, RESOURCE, SETTINGS, ("%s It stays as it was.", wrong.c_str()),
+                        (nullptr));
+  } else if (id == livekit::PROP_INCLUDE || id == livekit::PROP_EXCLUDE ||
+             id == livekit::PROP_SOURCES) {
+    apply_filter(GST_LIVEKIT_WS_SRC(object), filter);
+  }
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
@@ -297,12 +314,16 @@ bool start(GstLivekitWsSrc* self) {
   if (!make_controller(self, settings, listener->port(), room, &controller)) return false;
   if (controller) settings.route.dial_ins = controller->dial_ins();
   priv->emitter.set_controller(controller);
+  livekit::EgressFilter filter;
   {
     const std::lock_guard<std::mutex> lock(priv->mutex);
     priv->listener = listener;
     priv->room = room;
     priv->bound_port = listener->port();
+    filter = priv->settings.egress_filter();
   }
+  // It may have been set since the settings were read, when there was nobody yet to tell.
+  apply_filter(self, filter);
   if (!listener->add_route(settings.route, room.get(), error)) {
     GST_ELEMENT_ERROR(
         self, RESOURCE, BUSY, ("%s", error.c_str()),

@@ -135,6 +135,34 @@ void Room::describe_tracks(const SliceTime& slice) {
   }
 }
 
+void Room::set_filter(const EgressFilter& filter) {
+  // Tracks have their identities as they are shown.
+  EgressFilter shown;
+  for (const std::string& identity : filter.include) shown.include.insert(printable_name(identity));
+  for (const std::string& identity : filter.exclude) shown.exclude.insert(printable_name(identity));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  new_filter_ = std::move(shown);
+  has_new_filter_ = true;
+}
+
+void Room::apply_filter() {
+  if (!has_new_filter_) return;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    filter_ = new_filter_;
+    has_new_filter_ = false;
+  }
+  for (const auto& track : tracks_) track->set_audible(is_audible(track->request()));
+}
+
+bool Room::is_audible(const TrackRequest& request) const {
+  if (request.session == 0) return true;  // somebody else has asked for it
+  if (request.scope == TrackRequest::Scope::kRoom) {
+    return filter_.is_for_everybody();
+  }
+  return filter_.permits(request.identity);
+}
+
 void Room::request_eos() {
   eos_requested_ = true;
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -231,6 +259,7 @@ bool Room::begin_slice(GstClockTime tick, guint64 index, GstClockTime now, Slice
 void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
   SliceTime slice;
   if (eos_done_ || !begin_slice(tick, index, now, &slice)) return;
+  apply_filter();
   admit_newcomers(slice);
   describe_tracks(slice);
   if (eos_requested_ && !closing_) close_for_eos(slice);
@@ -310,6 +339,7 @@ void Room::admit(Newcomer newcomer, const SliceTime& slice) {
   ++counters_.added;
   if (tracks_.back()->request().format.encoding == AudioFormat::Encoding::kOpus) has_opus_ = true;
   Track& track = *tracks_.back();
+  track.set_audible(is_audible(track.request()));
   track.start(slice.pts);
   GstStructure* caller = describe(track.request());
   gst_structure_set(caller, "pad", G_TYPE_STRING, track.pad().name().c_str(), nullptr);

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "egressplan.h"
 #include "listener.h"
 #include "roomclock.h"
 #include "track.h"
@@ -63,6 +64,10 @@ class Room final : public Route, private RoomClock::Client {
   // Somebody has this name and metadata from now on.
   void describe(const std::string& identity, const ParticipantText& text);
 
+  // Who may be heard of those whose egress was asked for: whoever is excluded falls silent at once,
+  // however long it takes until the egress is stopped.
+  void set_filter(const EgressFilter& filter);
+
   GstStructure* stats() const;  // transfer full
   GstClockTime latency() const { return latency_of(config_, has_opus_); }
 
@@ -96,6 +101,8 @@ class Room final : public Route, private RoomClock::Client {
   void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
   void note_removed(const Track& track, bool connection_over);
   void describe_tracks(const SliceTime& slice);
+  void apply_filter();
+  bool is_audible(const TrackRequest& request) const;
   void close_for_eos(const SliceTime& slice);
   void push_eos_without_tracks();
   void check_flow();
@@ -119,6 +126,7 @@ class Room final : public Route, private RoomClock::Client {
   std::set<uint64_t> whole_pairs_;  // sessions of which both people's tracks are here
   GstClockTime next_pts_ = GST_CLOCK_TIME_NONE;
   Counters counters_;
+  EgressFilter filter_;  // of identities as they are shown
   bool closing_ = false;
   bool eos_done_ = false;
   bool flow_error_posted_ = false;
@@ -127,11 +135,13 @@ class Room final : public Route, private RoomClock::Client {
   std::atomic<bool> eos_requested_{false};
   std::atomic<bool> has_newcomers_{false};
   std::atomic<bool> has_descriptions_{false};
+  std::atomic<bool> has_new_filter_{false};
   std::atomic<bool> has_opus_{false};  // ever had
 
   mutable std::mutex mutex_;  // guards all below
   std::deque<Newcomer> newcomers_;
   std::map<std::string, ParticipantText> descriptions_;  // by identity
+  EgressFilter new_filter_;
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;

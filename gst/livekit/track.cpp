@@ -70,6 +70,12 @@ void Track::start(GstClockTime running_time) {
 
 void Track::on_audio(std::span<const uint8_t> piece, bool last) {
   if (!piece.empty()) heard_now_ = true;
+  if (!audible_) {
+    // As long as what was said, so that time goes on; packets have no such thing.
+    if (request_->format.encoding == AudioFormat::Encoding::kOpus) return;
+    silence_.assign(piece.size(), 0);
+    piece = silence_;
+  }
   media_->on_audio(piece, last);
 }
 

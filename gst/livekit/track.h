@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gst/roomaudio/roomaudio.h"
 #include "trackconnection.h"
@@ -39,6 +40,8 @@ class Track final : private MessageHandler {
   bool step(const SliceTime& slice, gint64 now_us, gint64 deadline_us);
   // Whose it is, has this name and so on from now on: in tags, metas and messages.
   void describe(const ParticipantText& text, GstClockTime running_time);
+  // False: nothing of what comes from now on is passed on; silence stands for it.
+  void set_audible(bool audible) { audible_ = audible; }
   // Ends the track from our side; what it holds is played for `grace` at most.
   void close(const char* reason, GstClockTime deadline);
   // Ends on the spot, without EOS: the element is shutting down.
@@ -73,6 +76,8 @@ class Track final : private MessageHandler {
   ConnectionState state_ = ConnectionState::kOpen;
   bool finishing_ = false;
   GstClockTime deadline_ = GST_CLOCK_TIME_NONE;  // running time at which a closed track has to end
+  bool audible_ = true;
+  std::vector<uint8_t> silence_;
   bool muted_ = false;
   bool muted_told_ = false;  // what the last message said
   int texts_in_slice_ = 0;

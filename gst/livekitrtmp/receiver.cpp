@@ -99,7 +99,7 @@ void Receiver::on_added(const Publisher& publisher) {
   }
   guard_.begin_publisher();
   audio_seen_ = false;
-  complained_ = false;
+  complained_.clear();
   first_video_us_ = 0;
   QueuedMedia item;
   item.event = QueuedMedia::Event::kPublisherAdded;
@@ -126,7 +126,7 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
                                          : counters_.data_messages);
   }
   // Only where a handler of the application may run, which may stop the element.
-  const auto self = complained_ ? nullptr : shared_from_this();
+  const auto self = complained_.contains(media.kind) ? nullptr : shared_from_this();
   if (!examine(media)) return true;
   if (media.payload.empty()) return true;
   if (paused_ && !is_configuration(media)) return true;
@@ -146,21 +146,20 @@ bool Receiver::examine(const Media& media) {
     const int64_t now_us = g_get_monotonic_time();
     if (first_video_us_ == 0) first_video_us_ = now_us;
     if (now_us - first_video_us_ >= kVideoAloneUs) {
-      complain(
-          "The publisher sends video only: there is nothing to hear. Ask LiveKit for "
-          "an egress with audio.");
+      complain(media.kind,
+               "The publisher sends video only: there is nothing to hear. Ask LiveKit for "
+               "an egress with audio.");
     }
   }
   if (config_.audio_only && media.kind == MediaKind::kVideo) return false;
   std::string complaint;
   const bool admitted = guard_.admits(media, complaint);
-  if (!complaint.empty()) complain(complaint);
+  if (!complaint.empty()) complain(media.kind, complaint);
   return admitted;
 }
 
-// Once a publisher.
-void Receiver::complain(const std::string& text) {
-  if (std::exchange(complained_, true)) return;
+void Receiver::complain(MediaKind kind, const std::string& text) {
+  if (!complained_.insert(kind).second) return;
   GST_ELEMENT_WARNING(element_, STREAM, WRONG_TYPE, ("%s", text.c_str()),
                       ("from %s", publisher_.remote.c_str()));
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "listener.h"
@@ -80,7 +81,7 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
   void post(const char* event, const Publisher& publisher, const std::string& reason,
             GstClockTime gap = 0, unsigned status = 0);
   bool examine(const Media& media);
-  void complain(const std::string& text);
+  void complain(MediaKind kind, const std::string& text);
 
   GstElement* const element_;
   ReceiverObserver* const observer_;
@@ -93,7 +94,7 @@ class Receiver final : public Route, public std::enable_shared_from_this<Receive
   // Network thread.
   MediaGuard guard_;
   bool audio_seen_ = false;
-  bool complained_ = false;
+  std::set<MediaKind> complained_;  // one warning each a publisher
   int64_t first_video_us_ = 0;
   int64_t refusals_since_us_ = 0;
   unsigned refusals_told_ = 0;  // since then

@@ -36,8 +36,8 @@ typedef struct {
  * audioresample, queue, volume and the like. Fields of its structure:
  *   on a track's buffer: track, identity, name (string), level (double, dBov), muted (boolean)
  *              and, where LiveKit's API says them: metadata, attributes (string)
- *   on a mix:  tracks (array of structures with the first five of these), one entry a track in the
- * mix added by speakerdetect: active-identity, active-name, active-track (string; all "" when
+ *   on a mix:  tracks (array of structures with the first five of these, one a track in the mix)
+ *   added by speakerdetect: active-identity, active-name, active-track (string; all "" when
  *              nobody speaks), active-level (double, dBov), active-since (guint64, ns of
  *              running time)
  */

@@ -75,7 +75,7 @@ void SpeechInput::describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
   if (!gst_structure_has_field(meta, "tracks") && !has_active) {
     if (!room_audio_buffer_get_track(buffer, 0, &track)) return;
     if (!same_as(speaker_, track)) track_speaker(speaker_of(track), start_ns);
-    note_participant(buffer);
+    note_participant(buffer, track.identity);
     return;
   }
   slice_.start_ns = start_ns;
@@ -99,12 +99,16 @@ void SpeechInput::describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
   }
 }
 
-void SpeechInput::note_participant(GstBuffer* buffer) {
+void SpeechInput::note_participant(GstBuffer* buffer, const gchar* identity) {
   RoomAudioParticipant now = {"", ""};
   room_audio_buffer_get_participant(buffer, &now);
-  if (participant_.metadata == now.metadata && participant_.attributes == now.attributes) return;
+  if (participant_.metadata == now.metadata && participant_.attributes == now.attributes &&
+      participant_identity_ == identity) {
+    return;
+  }
   const std::lock_guard guard(results_lock_);
   participant_ = {now.metadata, now.attributes};
+  participant_identity_ = identity;
 }
 
 void SpeechInput::push(GstBuffer* buffer, int64_t time_ns, int64_t duration_ns) {
@@ -190,7 +194,10 @@ void SpeechInput::result(const Result& result) {
     transcript.speaker =
         is_mix_ ? attribution_.attribute(result.start_ns, result.end_ns, result.speaker)
                 : result.speaker;
-    transcript.participant = participant_;
+    // Words of somebody who was on this input before come late.
+    if (transcript.speaker.identity == participant_identity_) {
+      transcript.participant = participant_;
+    }
   }
   // Names come from the network, text from an engine; GStreamer takes UTF-8 only.
   for (std::string* text :

@@ -53,7 +53,7 @@ class SpeechInput {
   void describe(GstBuffer* buffer, int64_t start_ns, int64_t end_ns,
                 std::optional<SpeakerChange>& after_push);
   void track_speaker(const Speaker& speaker, int64_t time_ns);
-  void note_participant(GstBuffer* buffer);
+  void note_participant(GstBuffer* buffer, const gchar* identity);
   void flush_converter();
   void result(const Result& result);
 
@@ -76,6 +76,7 @@ class SpeechInput {
   mutable std::mutex results_lock_;
   Attribution attribution_;               // results_lock_
   ParticipantInfo participant_;           // written with both locks; of a track, not of a mix
+  std::string participant_identity_;      // the same; whose it is
   bool is_mix_ = false;                   // results_lock_
   std::map<uint64_t, std::string> open_;  // results_lock_; utterances with a partial
 };

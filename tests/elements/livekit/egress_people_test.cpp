@@ -209,6 +209,15 @@ TEST_F(PeopleTest, WhatDoesNotGoTogether) {
   refuses("sources needs egress=track");
 }
 
+TEST_F(PeopleTest, SourcesStayWhatTheyWere) {
+  people("");
+  room_->play();
+  gst_util_set_object_arg(G_OBJECT(room_->element()), "sources", "microphone");
+  guint sources = 0;
+  g_object_get(room_->element(), "sources", &sources, nullptr);
+  EXPECT_EQ(sources, 7u);
+}
+
 TEST_F(PeopleTest, NewAttributesReachPadMetasAndMessages) {
   people(participant("bob", "Bob", "1", R"(,"metadata":"m","attributes":{"b":"2","a":"1"})"));
   room_->play();

@@ -237,6 +237,37 @@ TEST_F(EgressTest, HostileNames) {
   for (const std::string& line : lines) EXPECT_TRUE(is_printable_utf8(line)) << line;
 }
 
+TEST_F(EgressTest, WhoIsExcludedFallsSilentAtOnce) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  Caller egress(port(), dial_address());
+  ASSERT_EQ(egress.status(), 101);
+  const auto heard = [this] {
+    const PadSeen pad = room_->seen("src_0");
+    return !pad.buffers.empty() && pad.buffers.back().first_sample == 1000;
+  };
+  tick_until([&] {
+    egress.send_audio(480, 1000);
+    return room_->pads() == 1 && heard();
+  });
+  // Nobody stops it, and what she says comes in all the same.
+  api_.answer("livekit.Egress/StopEgress", 503, "{}");
+  room_->set("exclude", "alice");
+  tick_until([&] {
+    egress.send_audio(480, 1000);
+    return !heard();
+  });
+  const size_t before = room_->seen("src_0").buffers.size();
+  for (int i = 0; i < 30; ++i) {
+    egress.send_audio(480, 1000);
+    tick();
+  }
+  const PadSeen pad = room_->seen("src_0");
+  ASSERT_GT(pad.buffers.size(), before + 5);
+  for (size_t i = before + 5; i < pad.buffers.size(); ++i) EXPECT_TRUE(pad.buffers[i].all_zero);
+}
+
 TEST_F(EgressTest, RubbishFromTheServer) {
   people(participant("alice", "Alice", "1"));
   room_->play();

@@ -71,6 +71,18 @@ TEST_F(SttSinkSpeakers, WhatIsKnownOfTheParticipantIsInTheTranscript) {
   EXPECT_EQ(next(), R"(m {"lang":"de"})");
   push_as(20, {"", R"({"lang":"en"})"});
   EXPECT_EQ(next(), R"(- {"lang":"en"})");
+  // What the last one said comes out when another one is on.
+  from->push(30, 10, 1000, [&](GstBuffer* buffer) {
+    const RoomAudioTrack carol = {"TR_c", "carol", "", -20, FALSE};
+    const RoomAudioParticipant hers = {"hers", ""};
+    room_audio_buffer_set_track_of(buffer, &carol, &hers);
+  });
+  EXPECT_EQ(next(), "hers -");
+  told_transcriber(0).understand_as({"TR_b", "bob", ""}, said("Bye."));
+  GstStructure* late = transcript();
+  EXPECT_STREQ(gst_structure_get_string(late, "identity"), "bob");
+  EXPECT_FALSE(gst_structure_has_field(late, "metadata"));
+  gst_structure_free(late);
 }
 
 TEST_F(SttSinkSpeakers, TrackOfARoomWithoutMetaIsNamedByStreamAndTags) {

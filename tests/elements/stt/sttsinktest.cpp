@@ -105,6 +105,11 @@ void FakeTranscriber::understand(Result result) {
   on_result_(result);
 }
 
+void FakeTranscriber::understand_as(const Speaker& speaker, Result result) {
+  result.speaker = speaker;
+  on_result_(result);
+}
+
 void FakeTranscriber::complete_drains(size_t count) {
   wait_for_drain(count);
   std::vector<std::function<void()>> drains;

@@ -41,6 +41,7 @@ class FakeTranscriber : public Transcriber {
   void wait_for_drain(size_t count = 1);
   // As the engine's thread would; the current speaker is filled in.
   void understand(Result result);
+  void understand_as(const Speaker& speaker, Result result);
   void complete_drains(size_t count = 1);  // waits until there are so many
 
  private:
