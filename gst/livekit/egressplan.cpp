@@ -29,6 +29,7 @@ void EgressPlan::begin(int64_t now_ms) {
 
 void EgressPlan::set_filter(EgressFilter filter, int64_t now_ms) {
   config_.filter = std::move(filter);
+  ask_participants(now_ms);  // who may be heard again: still there?
   pump(now_ms);
 }
 
@@ -166,10 +167,8 @@ void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, 
   slot.due_ms = now_ms + wait_ms;
   if (again && service_down_) wait_ms = std::max(wait_ms, probe_due_ms_ - now_ms);
   tell(step, &slot, reason, wait_ms);
-  PlanAction revoke;
-  revoke.kind = PlanAction::Kind::kRevoke;
-  revoke.session = slot.session;
-  actions_.push_back(std::move(revoke));
+  const bool wished = slot.revoked || (slot.state == Slot::State::kStopping && slot.stop_wished);
+  revoke(slot);
   slot.state = Slot::State::kIdle;
   slot.session = 0;
   slot.egress.clear();
@@ -185,7 +184,7 @@ void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, 
     source.confirm_after_ms = now_ms;
     source.seen_ms = std::min(source.seen_ms, now_ms - 1);  // seen just before is not since
   }
-  after_end(slot, !was_good && longest_wait_ms == kLongestWaitMs, now_ms);
+  after_end(slot, !was_good && !wished && longest_wait_ms == kLongestWaitMs, now_ms);
   if (again) ask_participants(now_ms);
 }
 
@@ -193,10 +192,51 @@ void EgressPlan::stop(Slot& slot, const std::string& reason, int64_t now_ms) {
   slot.state = Slot::State::kStopping;
   slot.stop_done = false;
   slot.stop_reason = reason;
+  slot.stop_wished = false;
   slot.stop_tries = 0;
+  slot.doubts = 0;
   slot.stop_under_way = false;
   slot.due_ms = now_ms;
   tell("stopping", &slot, reason);
+}
+
+// Its machine is lost, though the list may show it for long. Its session is revoked, so another one
+// beside it can double nothing.
+void EgressPlan::give_up(Slot& slot, int64_t now_ms) {
+  Stray& stray = strays_[slot.egress];
+  stray.key = slot.key;
+  stray.track = slot.track;
+  stray.tries = slot.stop_tries;
+  stray.doubts = slot.doubts;
+  stray.added_ms = now_ms;
+  stray.due_ms = now_ms + back_off(stray.tries, kLongestWaitMs);
+  ended(slot, "failed", "no egress service answers for it", now_ms, kLongestWaitMs);
+}
+
+// Nobody of it may be heard, by what is permitted now.
+bool EgressPlan::forbidden(const Slot& slot) const {
+  switch (config_.mode) {
+    case EgressMode::kTrack: {
+      const auto source = sources_.find(slot.track);
+      return source != sources_.end() &&
+             !config_.filter.permits(source->second.identity, source->second.source);
+    }
+    case EgressMode::kPerson:
+      return std::all_of(slot.people.begin(), slot.people.end(),
+                         [this](const auto& one) { return members_.at(one).denied; });
+    case EgressMode::kRoom:
+      break;
+  }
+  return !config_.filter.is_for_everybody();
+}
+
+void EgressPlan::revoke(Slot& slot) {
+  if (slot.session == 0 || slot.revoked) return;
+  slot.revoked = true;
+  PlanAction action;
+  action.kind = PlanAction::Kind::kRevoke;
+  action.session = slot.session;
+  actions_.push_back(std::move(action));
 }
 
 void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const char* why,
@@ -206,6 +246,7 @@ void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const 
   stray->second.key = key;
   stray->second.track = egress.track;
   stray->second.due_ms = now_ms;
+  stray->second.added_ms = now_ms;
   PlanAction action;
   action.step = "leftover";
   action.egress = egress.id;
@@ -325,10 +366,15 @@ void EgressPlan::on_egress_list(const std::vector<Egress>& list, int64_t now_ms)
   list_failures_ = 0;
   list_due_ms_ = kNever;
   set_reachable(true, "");
+  std::set<std::string> shown;
   for (const Egress& egress : list) {
+    shown.insert(egress.id);
     const std::string key = key_of(egress);
     if (!key.empty()) heard_of(egress, key, true, now_ms);
   }
+  std::erase_if(strays_, [&](const auto& stray) {
+    return stray.second.added_ms + kListLagMs <= list_sent_ms_ && !shown.contains(stray.first);
+  });
   list_known_ = true;
   for (auto& [key, slot] : slots_) {
     if (slot.state == Slot::State::kUncertain) settle_uncertain(slot, now_ms);
@@ -373,20 +419,38 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
     on_stop_answer(id, now_ms);
     return;
   }
-  if (const auto stray = strays_.find(id); stray != strays_.end()) {
-    stray->second.stop_under_way = false;
-    stray->second.due_ms = now_ms + back_off(++stray->second.tries, kLongestProbeWaitMs);
+  unsigned doubts = 0;
+  if (failure.kind == CallFailure::Kind::kUnavailable) doubts = kNobodyHasIt;
+  if (failure.kind == CallFailure::Kind::kUnreachable && reachable_) doubts = 1;
+  if (const auto found = strays_.find(id); found != strays_.end()) {
+    Stray& stray = found->second;
+    stray.stop_under_way = false;
+    stray.doubts += doubts;
+    const bool hurry = shutting_down_ || !stray.lost();
+    stray.due_ms = now_ms + back_off(++stray.tries, hurry ? kLongestProbeWaitMs : kLongestWaitMs);
   }
   Slot* const slot = find_egress(id);
   if (slot && slot->state == Slot::State::kStopping) {
     slot->stop_under_way = false;
+    slot->doubts += doubts;
     slot->due_ms = now_ms + back_off(++slot->stop_tries, kLongestProbeWaitMs);
+    // At the end there is no other one to make room for.
+    if (slot->doubts >= kLostAfter && !slot->dialled && !shutting_down_) {
+      give_up(*slot, now_ms);
+    }
   }
   pump(now_ms);
 }
 
 void EgressPlan::on_dialled(uint64_t session, int64_t now_ms) {
   Slot* const slot = find_session(session);
+  if (!slot || slot->revoked) {
+    // Let in just before it was revoked.
+    PlanAction action;
+    action.kind = PlanAction::Kind::kRevoke;
+    action.session = session;
+    actions_.push_back(std::move(action));
+  }
   if (!slot) return;
   slot->dialled = true;
   slot->connection_over = false;
@@ -416,6 +480,7 @@ void EgressPlan::on_connection_ended(uint64_t session, int64_t now_ms) {
 
 void EgressPlan::shut_down(int64_t now_ms) {
   shutting_down_ = true;
+  for (auto& [id, stray] : strays_) stray.due_ms = std::min(stray.due_ms, now_ms);
   pump(now_ms);
 }
 

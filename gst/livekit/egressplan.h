@@ -172,8 +172,9 @@ class EgressPlan {
   void leave_seats(int64_t now_ms);
   void give_seats(int64_t now_ms);
   void pair_up(std::vector<std::string> newcomers, int64_t now_ms);
-  void unseat(const Slot& slot);
-  void after_end(const Slot& slot, bool failed, int64_t now_ms);
+  void return_to_seats();
+  void unseat(Slot& slot);
+  void after_end(Slot& slot, bool failed, int64_t now_ms);
   bool is_half(const std::string& identity, const Member& member, int64_t settled_ms);
   Slot& slot_for(std::vector<std::string> people);
   bool seated_in(const std::string& identity, const Slot& slot) const;
@@ -186,6 +187,9 @@ class EgressPlan {
              int64_t longest_wait_ms);
   void stop(Slot& slot, const std::string& reason, int64_t now_ms);
   void stop_stray(const Egress& egress, const std::string& key, const char* why, int64_t now_ms);
+  void give_up(Slot& slot, int64_t now_ms);
+  bool forbidden(const Slot& slot) const;
+  void revoke(Slot& slot);
   void set_reachable(bool reachable, const std::string& reason);
   std::string name_of(const std::string& identity) const;
   int64_t back_off(unsigned failures, int64_t longest_ms);

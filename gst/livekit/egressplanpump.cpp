@@ -37,7 +37,11 @@ void EgressPlan::pump(int64_t now_ms) {
   next_wake_ms_ = kNever;
   if (!begun_) return;
   survey(now_ms);
-  for (auto& [key, slot] : slots_) pump_slot(slot, now_ms);
+  for (auto& [key, slot] : slots_) {
+    // Whatever its state: it may not be heard until it can be stopped.
+    if (forbidden(slot)) revoke(slot);
+    pump_slot(slot, now_ms);
+  }
   pump_strays(now_ms);
   if (!shutting_down_) pump_starts(now_ms);
   std::erase_if(slots_, [&](const auto& entry) {
@@ -71,7 +75,8 @@ void EgressPlan::pump_polls(int64_t now_ms) {
     return slot.second.state == Slot::State::kUncertain;
   });
   if (!list_under_way_ && (!shutting_down_ || uncertain)) {
-    if (list_due_ms_ == kNever && !slots_.empty()) list_due_ms_ = now_ms + kListEveryMs;
+    if (list_due_ms_ == kNever && !(slots_.empty() && strays_.empty()))
+      list_due_ms_ = now_ms + kListEveryMs;
     if (list_due_ms_ <= now_ms) {
       list_under_way_ = true;
       list_sent_ms_ = now_ms;
@@ -107,14 +112,9 @@ std::string EgressPlan::no_reason_to_run(const Slot& slot, int64_t now_ms) const
   if (shutting_down_) return "shutting down";
   const bool gone = slot.gone_ms != kNever;
   switch (config_.mode) {
-    case EgressMode::kTrack: {
-      const auto source = sources_.find(slot.track);
-      if (source != sources_.end() &&
-          !config_.filter.permits(source->second.identity, source->second.source)) {
-        return "not wanted any more";
-      }
+    case EgressMode::kTrack:
+      if (forbidden(slot)) return "not wanted any more";
       return gone && slot.gone_ms + kTailMs <= now_ms ? "the track ended" : "";
-    }
     case EgressMode::kPerson: {
       bool moved = false;
       for (const std::string& identity : slot.people) {
@@ -128,15 +128,17 @@ std::string EgressPlan::no_reason_to_run(const Slot& slot, int64_t now_ms) const
     case EgressMode::kRoom:
       break;
   }
-  if (!config_.filter.is_for_everybody()) return "a mix of all would have in it who is excluded";
+  if (forbidden(slot)) return "a mix of all would have in it who is excluded";
   return gone && slot.gone_ms + config_.away_ms <= now_ms ? "nobody is there any more" : "";
 }
 
 void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
   if (slot.state == Slot::State::kRunning) {
-    const std::string reason = no_reason_to_run(slot, now_ms);
+    std::string reason = no_reason_to_run(slot, now_ms);
+    if (reason.empty() && slot.revoked) reason = "it was not wanted for a while";
     if (!reason.empty()) {
       stop(slot, reason, now_ms);
+      slot.stop_wished = true;
     } else if (!slot.dialled && slot.since_ms + kDialWithinMs <= now_ms) {
       stop(slot, "it did not connect to public-url within 20 s", now_ms);
     } else if (slot.gone_ms != kNever && config_.mode != EgressMode::kPerson) {
@@ -180,8 +182,9 @@ bool EgressPlan::may_start(const Slot& slot, int64_t now_ms) {
   if (slot.state != Slot::State::kIdle || !wanted(slot) || !slot_confirmed(slot)) return false;
   // What a former run left of people may have any two of them in it.
   const bool any_stray = config_.mode != EgressMode::kTrack;
-  if (std::any_of(strays_.begin(), strays_.end(),
-                  [&](const auto& stray) { return any_stray || stray.second.key == slot.key; })) {
+  if (std::any_of(strays_.begin(), strays_.end(), [&](const auto& stray) {
+        return !stray.second.lost() && (any_stray || stray.second.key == slot.key);
+      })) {
     return false;
   }
   if (config_.mode == EgressMode::kPerson &&
@@ -223,6 +226,7 @@ void EgressPlan::start(Slot& slot, int64_t now_ms) {
   slot.session = ++last_session_;
   slot.since_ms = now_ms;
   slot.dialled = false;
+  slot.revoked = false;
   slot.connection_over = false;
   ++slot.attempts;
   PlanAction action;

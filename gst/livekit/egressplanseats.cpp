@@ -45,16 +45,11 @@ EgressPlan::Slot& EgressPlan::slot_for(std::vector<std::string> people) {
   return slot;
 }
 
-void EgressPlan::unseat(const Slot& slot) {
+void EgressPlan::unseat(Slot& slot) {
   const bool anybody = std::any_of(slot.people.begin(), slot.people.end(),
                                    [&](const auto& identity) { return seated_in(identity, slot); });
-  if (anybody && slot.session != 0 && !slot.dialled) {
-    // It cannot be stopped before the answer is here, and must not come in beside another one.
-    PlanAction revoke;
-    revoke.kind = PlanAction::Kind::kRevoke;
-    revoke.session = slot.session;
-    actions_.push_back(std::move(revoke));
-  }
+  // It cannot be stopped before the answer is here, and must not come in beside another one.
+  if (anybody && !slot.dialled) revoke(slot);
   for (const std::string& identity : slot.people) {
     Member& member = members_[identity];
     if (member.next == slot.key) member.next.clear();
@@ -76,7 +71,7 @@ bool EgressPlan::in_the_way(const Slot& other, const Slot& slot) const {
   });
 }
 
-void EgressPlan::after_end(const Slot& slot, bool failed, int64_t now_ms) {
+void EgressPlan::after_end(Slot& slot, bool failed, int64_t now_ms) {
   if (config_.mode != EgressMode::kPerson) return;
   for (const std::string& identity : slot.people) {
     Member& member = members_[identity];
@@ -162,7 +157,7 @@ void EgressPlan::leave_seats(int64_t now_ms) {
       }
     }
   }
-  for (const auto& [key, slot] : slots_) {
+  for (auto& [key, slot] : slots_) {
     if (slot.people.size() < 2) continue;
     const bool denied = std::any_of(slot.people.begin(), slot.people.end(),
                                     [this](const auto& one) { return members_.at(one).denied; });
@@ -191,7 +186,31 @@ bool EgressPlan::is_half(const std::string& identity, const Member& member, int6
   return true;
 }
 
+// Who comes back after his place was given up, and the one he had still runs, for the other: it
+// carries both, and no egress else may begin for him beside it.
+void EgressPlan::return_to_seats() {
+  const auto waits = [this](const Member& member) {
+    const Slot* const slot = find_key(member.slot);
+    return !slot || slot->state == Slot::State::kIdle;
+  };
+  for (auto& [key, slot] : slots_) {
+    if (slot.state != Slot::State::kRunning || !slot.dialled || slot.revoked) continue;
+    const bool goes_on = std::all_of(slot.people.begin(), slot.people.end(), [&](const auto& one) {
+      const Member& member = members_.at(one);
+      return !member.denied && member.next.empty() && (member.slot == slot.key || waits(member));
+    });
+    if (!goes_on) continue;
+    for (const std::string& identity : slot.people) {
+      Member& member = members_.at(identity);
+      if (!member.present || member.slot == slot.key) continue;
+      if (Slot* const other = find_key(member.slot)) unseat(*other);
+      member.slot = slot.key;
+    }
+  }
+}
+
 void EgressPlan::give_seats(int64_t now_ms) {
+  return_to_seats();
   std::vector<std::string> newcomers;
   for (auto& [identity, member] : members_) {
     if (!member.present || !member.slot.empty() || !member.next.empty()) continue;

@@ -16,6 +16,10 @@ inline constexpr int64_t kLongestWaitMs = 30000;
 inline constexpr int64_t kListLagMs = 1000;
 // Asking a server that has nobody for it costs next to nothing, and audio has to flow again soon.
 inline constexpr int64_t kLongestProbeWaitMs = 1000;
+// Its machine is taken for lost after four answers to stops that nobody has it, or so many stops
+// without an answer, though the server answers else.
+inline constexpr unsigned kLostAfter = 16;
+inline constexpr unsigned kNobodyHasIt = 4;
 
 struct EgressPlan::Person {
   std::string sid;
@@ -75,10 +79,13 @@ struct EgressPlan::Slot {
   int64_t uncertain_ms = kLongAgo;  // only a list that was asked for since tells what became of it
   unsigned failures = 0;
   unsigned attempts = 0;
+  bool revoked = false;  // `session` may not dial in any more
   bool check_under_way = false;
   bool stop_under_way = false;
-  bool stop_done = false;  // but the connection still brings what was on its way
+  bool stop_done = false;    // but the connection still brings what was on its way
+  bool stop_wished = false;  // by us, and not because it went wrong
   unsigned stop_tries = 0;
+  unsigned doubts = 0;  // that its machine still lives: up to kLostAfter
   std::string stop_reason;
 
   bool under_way() const { return state == State::kStarting || state == State::kUncertain; }
@@ -89,7 +96,12 @@ struct EgressPlan::Stray {
   std::string track;
   bool stop_under_way = false;
   unsigned tries = 0;
+  unsigned doubts = 0;  // as a Slot's
   int64_t due_ms = 0;
+  int64_t added_ms = 0;
+
+  // Its machine is lost. Nothing waits for it any more; should it live, it is stopped one day.
+  bool lost() const { return doubts >= kLostAfter; }
 };
 
 }  // namespace livekit

@@ -301,6 +301,147 @@ TEST_F(PlanTest, APollThatIsBehindDoesNotEndATrack) {
   EXPECT_EQ(count(Kind::kStop), 0u) << "its audio still comes";
 }
 
+// ---- an egress machine that is lost: LiveKit lists its egresses on, and has nobody to stop them
+// ----
+
+const CallFailure kNobody{Failure::kUnavailable, "no response from servers"};
+
+TEST_F(PlanTest, ALostMachineIsReplacedThoughNobodyAnswersForIt) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  pass(60'000);
+  plan->on_connection_ended(session, now);
+  const int64_t lost = now;
+  answer_stops(kNobody, 10'000);
+  EXPECT_EQ(next(Kind::kRevoke).session, session);
+  EXPECT_TRUE(has_reason("no egress service answers for it"));
+  const uint64_t second = run("TR_1", "EG_2");
+  listed.push_back(egress("EG_2", "TR_1", EgressStatus::kActive));
+  EXPECT_LE(now - lost, 10'000);
+  const int tries = answer_stops(kNobody, 300'000);
+  EXPECT_LE(tries, 25) << "rarely, from now on";
+  EXPECT_GE(tries, 8) << "but it may come back, and be billed";
+  EXPECT_EQ(plan->running(), 1u);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  // The server has tidied up.
+  listed = {egress("EG_2", "TR_1", EgressStatus::kActive)};
+  answer_stops(kNobody, 31'000);
+  EXPECT_EQ(answer_stops(kNobody, 120'000), 0);
+  plan->shut_down(now);
+  EXPECT_EQ(plan->unfinished(), std::vector<std::string>{"alice (TR_1, EG_2)"});
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  plan->on_connection_ended(second, now);
+  EXPECT_TRUE(plan->finished());
+}
+
+TEST_F(PlanTest, ALostMachineOfWhichTheServerOnlySaysNothing) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  plan->on_connection_ended(run("TR_1", "EG_1"), now);
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  answer_stops({Failure::kUnreachable, "no answer within 10000 ms"}, 60'000);
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+}
+
+TEST_F(PlanTest, WhileTheServerIsAwayNobodyIsTakenForLost) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  reachable = false;
+  pass(2000);
+  plan->on_connection_ended(session, now);
+  answer_stops({Failure::kUnreachable, "Connection refused"}, 120'000);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  reachable = true;
+  pass(1000);
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  pass(1000);
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+}
+
+TEST_F(PlanTest, WhatStillSendsIsNotTakenForLost) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  run("TR_1", "EG_1");
+  EgressFilter filter;
+  filter.exclude = {"alice"};
+  plan->set_filter(filter, now);
+  plan->set_filter({}, now);
+  answer_stops(kNobody, 60'000);
+  EXPECT_EQ(count(Kind::kStart), 0u) << "it would be heard twice";
+}
+
+TEST_F(PlanTest, ShutdownNamesWhatALostMachineLeftAndTriesOnceMore) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  plan->on_connection_ended(run("TR_1", "EG_1"), now);
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  answer_stops(kNobody, 60'000);
+  todo.clear();
+  plan->shut_down(now);
+  EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
+  EXPECT_FALSE(plan->finished());
+  plan->on_stop_failed("EG_1", kNobody, now);
+  const auto left = plan->unfinished();
+  EXPECT_EQ(std::count(left.begin(), left.end(), "TR_1 (EG_1)"), 1);
+}
+
+TEST_F(PersonPlanTest, ALostMachineIsReplaced) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction first = dial_next("EG_1");
+  listed = {people_egress("EG_1", first.key, EgressStatus::kActive)};
+  pass(60'000);
+  plan->on_connection_ended(first.session, now);
+  answer_stops(kNobody, 10'000);
+  EXPECT_EQ(next(Kind::kStart).key, first.key);
+}
+
+TEST_F(PersonPlanTest, LeftoversOnALostMachineDoNotKeepEverybodyDeaf) {
+  listed = {people_egress("EG_old", "person/former", EgressStatus::kActive)};
+  room = {person("alice", {"TR_1"})};
+  begin();
+  serve();
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  answer_stops(kNobody, 10'000);
+  EXPECT_EQ(identities(next(Kind::kStart)), People{"alice"});
+}
+
+TEST_F(PersonPlanTest, LeftoversThatAreNotListedAnyMoreAreForgotten) {
+  listed = {people_egress("EG_old", "person/former", EgressStatus::kActive)};
+  room = {person("alice", {"TR_1"})};
+  begin();
+  serve();
+  plan->on_stop_failed(next(Kind::kStop).egress, {Failure::kDenied, "not now"}, now);
+  listed.clear();
+  pass(31'000);
+  EXPECT_EQ(identities(next(Kind::kStart)), People{"alice"});
+  plan->shut_down(now);
+  EXPECT_EQ(plan->unfinished(), People{"alice"});
+}
+
+TEST_F(MixPlanTest, ALostMachineIsReplaced) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction first = dial_next("EG_1");
+  listed = {people_egress("EG_1", first.key, EgressStatus::kActive)};
+  pass(60'000);
+  plan->on_connection_ended(first.session, now);
+  answer_stops(kNobody, 10'000);
+  EXPECT_EQ(next(Kind::kStart).key, "room/mix");
+}
+
+// ------------------------------------------------------------------------------------------------
+
 TEST_F(PlanTest, ShutdownStopsAllAndWaitsForAnswersUnderWay) {
   make();
   room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};

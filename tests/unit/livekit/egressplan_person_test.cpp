@@ -7,42 +7,6 @@
 namespace livekit {
 namespace {
 
-class PersonPlanTest : public PlanTest {
- protected:
-  PersonPlanTest() { config.mode = EgressMode::kPerson; }
-
-  static std::vector<std::string> identities(const PlanAction& start) {
-    std::vector<std::string> list;
-    for (const auto& who : start.people) list.push_back(who.identity);
-    return list;
-  }
-  // From an action to an egress that has dialled in.
-  PlanAction dial_next(const std::string& id) {
-    PlanAction start = next(Kind::kStart);
-    plan->on_start_answer(start.session, people_egress(id, start.key), now);
-    plan->on_dialled(start.session, now);
-    return start;
-  }
-  // StopEgress is answered, and what it held back comes to its end.
-  void stop_next(const PlanAction& start) {
-    plan->on_stop_answer(next(Kind::kStop).egress, now);
-    plan->on_connection_ended(start.session, now);
-    EXPECT_EQ(next(Kind::kRevoke).session, start.session);
-  }
-};
-
-class PairPlanTest : public PersonPlanTest {
- protected:
-  PairPlanTest() { config.pair = true; }
-};
-
-class MixPlanTest : public PersonPlanTest {
- protected:
-  MixPlanTest() { config.mode = EgressMode::kRoom; }
-};
-
-using People = std::vector<std::string>;
-
 TEST_F(PersonPlanTest, OneForAllThatSomebodyPublishes) {
   make();
   pass(0);
@@ -168,6 +132,17 @@ TEST_F(PersonPlanTest, ExcludedWhileRunningIsStoppedAtOnce) {
   plan->set_filter({}, now);
   pass(1000);
   EXPECT_EQ(count(Kind::kStart), 1u);
+}
+
+TEST_F(PersonPlanTest, ExcludedBeforeItsAnswerMayNotDialIn) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction start = next(Kind::kStart);
+  EgressFilter filter;
+  filter.exclude = {"alice"};
+  plan->set_filter(filter, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, start.session);
 }
 
 TEST_F(PersonPlanTest, ExcludedWhileAwayIsStoppedToo) {
@@ -368,6 +343,57 @@ TEST_F(PairPlanTest, TheOtherGoesOnWhenOneLeaves) {
   EXPECT_EQ(identities(next(Kind::kStart)), (People{"bob", "carol"})) << "a new session of two";
 }
 
+TEST_F(PairPlanTest, WhoComesBackLateAndWithSomebodyElseIsHeardToo) {
+  config.away_ms = 10'000;
+  make();
+  room = {person("kim", {"TR_1"}), person("max", {"TR_2"})};
+  pass(0);
+  dial_next("EG_1");
+  pass(20'000);
+  room = {person("kim", {"TR_1"})};
+  hook("participant_left", person("max"));
+  pass(60'000);
+  Participant again = person("max", {"TR_3"});
+  again.sid = "PA_new";
+  room = {person("kim", {"TR_1"}), again, person("nina", {"TR_4"})};  // both in one answer
+  pass(2000);
+  EXPECT_EQ(identities(dial_next("EG_2")), People{"nina"}) << "the first one carries max";
+  pass(120'000);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  EXPECT_EQ(count(Kind::kStop), 0u);
+  EXPECT_EQ(plan->running(), 2u);
+}
+
+// She was about to move in with somebody else when he came back; that comes to nothing.
+TEST_F(PairPlanTest, WhoComesBackDuringAMoveThatFailsIsHeardToo) {
+  config.away_ms = 10'000;
+  make();
+  room = {person("kim", {"TR_1"}), person("max", {"TR_2"})};
+  pass(0);
+  dial_next("EG_1");
+  pass(20'000);
+  room = {person("kim", {"TR_1"})};
+  hook("participant_left", person("max"));
+  pass(60'000);
+  room.push_back(person("nina", {"TR_4"}));
+  pass(2000);
+  const PlanAction move = next(Kind::kStart);
+  EXPECT_EQ(identities(move), (People{"kim", "nina"}));
+  plan->on_start_answer(move.session, people_egress("EG_2", move.key), now);
+  Participant again = person("max", {"TR_3"});
+  again.sid = "PA_new";
+  room.push_back(again);
+  pass(2000);
+  EXPECT_EQ(count(Kind::kStart), 0u) << "the first one carries max";
+  hook("egress_ended", people_egress("EG_2", move.key, EgressStatus::kFailed, "no"));
+  pass(2000);
+  EXPECT_EQ(identities(dial_next("EG_3")), People{"nina"});
+  pass(40'000);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  EXPECT_EQ(count(Kind::kStop), 0u);
+  EXPECT_EQ(plan->running(), 2u) << "kim and max, and nina";
+}
+
 TEST_F(PairPlanTest, HisPlaceIsKeptForAWhile) {
   make();
   room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};
@@ -393,6 +419,24 @@ TEST_F(PairPlanTest, OneWhoGoesBeforeItBeginsDoesNotTakeTheOtherWithHim) {
   plan->on_stop_answer("EG_1", now);
   pass(100);
   EXPECT_EQ(identities(next(Kind::kStart)), People{"bob"});
+}
+
+TEST_F(PairPlanTest, APairThatWeStoppedBeforeItBeganHasNotFailed) {
+  make();
+  room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};
+  pass(0);
+  const PlanAction pair = next(Kind::kStart);
+  plan->on_start_answer(pair.session, people_egress("EG_1", pair.key), now);
+  hook("participant_left", person("alice"));
+  room = {person("bob", {"TR_2"})};
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  pass(100);
+  EXPECT_EQ(identities(dial_next("EG_2")), People{"bob"});
+  Participant again = person("alice", {"TR_3"});
+  again.sid = "PA_new";
+  room.push_back(again);
+  pass(12'000);
+  EXPECT_EQ(identities(next(Kind::kStart)), (People{"alice", "bob"})) << "not a minute later";
 }
 
 TEST_F(PairPlanTest, ExcludingOneStopsBothAndTheOtherIsAskedForAtOnce) {
@@ -559,6 +603,17 @@ TEST_F(MixPlanTest, WhoIsExcludedMustNotBeInAMix) {
   plan->set_filter({}, now);
   pass(1000);
   EXPECT_EQ(count(Kind::kStart), 1u);
+}
+
+TEST_F(MixPlanTest, WhoIsExcludedBeforeItBeginsMustNotBeInIt) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction start = next(Kind::kStart);
+  EgressFilter filter;
+  filter.exclude = {"mallory"};
+  plan->set_filter(filter, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, start.session);
 }
 
 TEST_F(MixPlanTest, AKilledOneIsReplaced) {

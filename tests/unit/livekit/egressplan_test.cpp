@@ -130,6 +130,71 @@ TEST_F(PlanTest, ExcludedWhileRunningIsStopped) {
   EXPECT_EQ(count(Kind::kStart), 0u);
 }
 
+TEST_F(PlanTest, ExcludedBeforeTheAnswerMayNotDialIn) {
+  make();
+  room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};
+  pass(0);
+  const PlanAction alice = next(Kind::kStart);
+  const PlanAction bob = next(Kind::kStart);
+  EgressFilter filter;
+  filter.exclude = {"alice"};
+  plan->set_filter(filter, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, alice.session) << "not only when it can be stopped";
+  EXPECT_EQ(count(Kind::kRevoke), 0u);
+  plan->set_filter({}, now);
+  plan->on_start_answer(alice.session, egress("EG_1", "TR_1"), now);
+  EXPECT_EQ(next(Kind::kStop).egress, "EG_1") << "it cannot come in any more";
+  plan->on_start_answer(bob.session, egress("EG_2", "TR_2"), now);
+  plan->on_stop_answer("EG_1", now);
+  pass(1000);
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+  EXPECT_EQ(count(Kind::kStop), 0u);
+}
+
+TEST_F(PlanTest, ExcludedWhileTheAnswerIsLostMayNotDialIn) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction start = next(Kind::kStart);
+  plan->on_start_failed(start.session, {Failure::kUnreachable, "timeout"}, now);
+  EgressFilter filter;
+  filter.include = {"bob"};
+  plan->set_filter(filter, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, start.session);
+  plan->on_dialled(start.session, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, start.session) << "let in a moment before";
+}
+
+TEST_F(PlanTest, ExcludedWhileRunningIsCutAtOnce) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  EgressFilter filter;
+  filter.sources = static_cast<unsigned>(TrackSource::kOther);
+  plan->set_filter(filter, now);
+  EXPECT_EQ(next(Kind::kRevoke).session, session) << "whether it can be stopped or not";
+  EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
+}
+
+TEST_F(PlanTest, WithoutPollsIncludedAgainIsAskedForAtOnce) {
+  config.poll_ms = 0;
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  EgressFilter filter;
+  filter.exclude = {"alice"};
+  plan->set_filter(filter, now);
+  plan->on_connection_ended(session, now);
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  pass(60'000);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  plan->set_filter({}, now);
+  pass(100);
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+}
+
 TEST_F(PlanTest, ExcludedAndIncludedAgainIsNotHeardTwice) {
   make();
   room = {person("alice", {"TR_1"})};

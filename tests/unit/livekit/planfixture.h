@@ -145,6 +145,17 @@ class PlanTest : public ::testing::Test {
     }
   }
 
+  // Time passes, and each stop fails; how many there were.
+  int answer_stops(const CallFailure& failure, int64_t ms) {
+    int stops = 0;
+    for (const int64_t end = now + ms; now < end; pass(50)) {
+      for (; count(Kind::kStop) > 0; ++stops) {
+        plan->on_stop_failed(next(Kind::kStop).egress, failure, now);
+      }
+    }
+    return stops;
+  }
+
   void hook(const std::string& name, const Participant& who, const std::string& track = "") {
     WebhookEvent event;
     event.event = name;
@@ -183,5 +194,41 @@ class PlanTest : public ::testing::Test {
   bool reachable = true;
   int polls = 0;
 };
+
+class PersonPlanTest : public PlanTest {
+ protected:
+  PersonPlanTest() { config.mode = EgressMode::kPerson; }
+
+  static std::vector<std::string> identities(const PlanAction& start) {
+    std::vector<std::string> list;
+    for (const auto& who : start.people) list.push_back(who.identity);
+    return list;
+  }
+  // From an action to an egress that has dialled in.
+  PlanAction dial_next(const std::string& id) {
+    PlanAction start = next(Kind::kStart);
+    plan->on_start_answer(start.session, people_egress(id, start.key), now);
+    plan->on_dialled(start.session, now);
+    return start;
+  }
+  // StopEgress is answered, and what it held back comes to its end.
+  void stop_next(const PlanAction& start) {
+    plan->on_stop_answer(next(Kind::kStop).egress, now);
+    plan->on_connection_ended(start.session, now);
+    EXPECT_EQ(next(Kind::kRevoke).session, start.session);
+  }
+};
+
+class PairPlanTest : public PersonPlanTest {
+ protected:
+  PairPlanTest() { config.pair = true; }
+};
+
+class MixPlanTest : public PersonPlanTest {
+ protected:
+  MixPlanTest() { config.mode = EgressMode::kRoom; }
+};
+
+using People = std::vector<std::string>;
 
 }  // namespace livekit
