@@ -68,8 +68,8 @@ bool Session::open_captions(std::string& error) {
   auto config = make_caption_config(settings_.captions, error);
   if (!config) return false;
   captions_ = std::make_unique<RoomCaptions>(
-      std::move(*config), [this](const std::string& reason, bool denied) {
-        if (!stopping_) host_.on_captions_failed(settings_.captions.room, reason, denied);
+      std::move(*config), [this](const std::string& reason, SendResult result) {
+        if (!stopping_) host_.on_captions_failed(settings_.captions.room, reason, result);
       });
   return true;
 }

@@ -41,9 +41,9 @@ class SessionHost {
   virtual void on_transcript(const Transcript& transcript) = 0;
   virtual void on_load(LoadPhase phase, int percent, const std::string& error) = 0;
   virtual void on_output_failed(const std::string& location, const std::string& error) = 0;
-  // Once an incident; `denied`: key, grant or address are wrong.
+  // Once an incident; `result` says what becomes of the captions.
   virtual void on_captions_failed(const std::string& room, const std::string& reason,
-                                  bool denied) = 0;
+                                  SendResult result) = 0;
   virtual void on_finished(uint32_t seqnum) = 0;
   virtual int64_t running_time_ns() = 0;  // now; -1 = not known
   virtual std::string utc_at(int64_t running_time_ns) = 0;

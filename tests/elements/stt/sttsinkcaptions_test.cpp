@@ -241,6 +241,66 @@ TEST_F(SttSinkCaptions, AServerThatIsAwayForAMomentGetsAllOnceMore) {
   EXPECT_EQ(stat("captions-sent"), 2u);
 }
 
+TEST_F(SttSinkCaptions, WhatWasTheRightAddressIsAwayAndNotWrong) {
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  wait_for_sent(1);
+  while (stat("captions-sent") < 1) g_usleep(1000);
+  // An ingress has no such path while the server behind it restarts; others have a page.
+  std::atomic<int> calls = 0;
+  api.answer_with(kSend, [&calls](const std::string&) {
+    const int call = calls++;
+    if (call == 0) return livekit::FakeApi::Answer(404, "404 page not found\n");
+    if (call == 1) return livekit::FakeApi::Answer(302, "");
+    if (call == 2) return livekit::FakeApi::Answer(200, "<html>We will be back");
+    return livekit::FakeApi::Answer(200, "{}");
+  });
+  alice.understand(said("Two.", true, 2));
+  alice.understand(said("Three.", true, 3));
+  wait_for_sent(6);
+  EXPECT_NE(warning().find("gets no captions now: 404 page not found (HTTP 404)"),
+            std::string::npos);
+  end();
+  const std::vector<Caption> captions = sent();
+  ASSERT_EQ(captions.size(), 6u);
+  EXPECT_EQ(captions[4].text, "Two.");
+  EXPECT_EQ(captions[5].text, "Three.");
+  EXPECT_EQ(stat("captions-sent"), 3u);
+  EXPECT_EQ(stat("caption-finals-dropped"), 0u);
+}
+
+TEST_F(SttSinkCaptions, AnAddressThatWasNeverRightIsToldAsWrong) {
+  api.answer(kList, 404, "404 page not found\n");
+  begin();
+  EXPECT_NE(warning().find("Set livekit-url"), std::string::npos);
+}
+
+TEST_F(SttSinkCaptions, AKeyThatIsTakenBackIsToldAsWrong) {
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  wait_for_sent(1);
+  api.answer(kSend, 401, "invalid API key: key\n");
+  alice.understand(said("Two.", true, 2));
+  EXPECT_NE(warning().find("Set livekit-url"), std::string::npos);
+}
+
+TEST_F(SttSinkCaptions, ARefusedFinalIsToldAsDropped) {
+  api.answer(kSend, 400, R"({"code":"invalid_argument","msg":"too long"})");
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  const std::string text = warning();
+  EXPECT_NE(text.find("The room \"standup\" does not take a caption: too long (HTTP 400"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("dropped"), std::string::npos) << text;
+  EXPECT_EQ(text.find("tried again"), std::string::npos) << text;
+  EXPECT_EQ(stat("caption-finals-dropped"), 1u);
+  api.answer(kSend, 200, "{}");
+  alice.understand(said("Two.", true, 2));
+  EXPECT_EQ(wait_for_sent(2)[1].text, "Two.");
+  end();
+}
+
 TEST_F(SttSinkCaptions, ANewIncidentIsToldAgain) {
   api.answer(kSend, 503, "{\"msg\":\"away\"}");
   FakeTranscriber& alice = begin();
