@@ -119,7 +119,12 @@ class Session {
   void note_written(Target& target, bool written, const std::string& error);
   void retry_outputs();
   void check_end();
-  void finish(uint32_t seqnum);
+  struct Ending {
+    uint32_t seqnum = 0;
+    uint64_t generation = 0;
+    uint64_t inputs_seen = 0;
+  };
+  void finish(const Ending& ending);
   Entry* find(const Input& input);  // lock_ is held
   void add_stats_of(const SpeechInput& input);
 
