@@ -42,9 +42,29 @@ CallFailure::Kind kind_of(unsigned http_status) {
   }
 }
 
-bool is_hopeless(const GError* error) {
-  return error->domain == G_TLS_ERROR ||
-         g_error_matches(error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND);
+// A server or proxy that restarts ends TLS without notice, or a handshake half way (which GIO calls
+// NOT_TLS): it will be back.
+bool is_hopeless(const GError* error, bool connected) {
+  if (g_error_matches(error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND)) return true;
+  if (error->domain != G_TLS_ERROR) return false;
+  switch (error->code) {
+    case G_TLS_ERROR_UNAVAILABLE:
+    case G_TLS_ERROR_BAD_CERTIFICATE:
+    case G_TLS_ERROR_HANDSHAKE:
+    case G_TLS_ERROR_CERTIFICATE_REQUIRED:
+      return true;
+    case G_TLS_ERROR_MISC:
+      return !connected;  // it answered the handshake with something else
+    default:
+      return false;
+  }
+}
+
+constexpr const char* kConnected = "livekit-connected";
+
+// libsoup is about to send the request: a connection, new or old, is there.
+void on_starting(SoupMessage* message, gpointer) {
+  g_object_set_data(G_OBJECT(message), kConnected, message);
 }
 
 }  // namespace
@@ -177,6 +197,7 @@ void TwirpClient::call(const std::string& method, const std::string& body,
   call->message.reset(soup_message_new(SOUP_METHOD_POST, url.c_str()));
   SoupMessage* const message = call->message.get();
   soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);
+  g_signal_connect(message, "starting", G_CALLBACK(on_starting), nullptr);
   // libsoup gives a POST a connection of its own, unless it may be sent again where an idle
   // connection turns out to be dead. What starts something may not.
   if (method.find("/Start") == method.npos) {
@@ -220,12 +241,13 @@ void TwirpClient::finish(std::unique_ptr<Call> call, TwirpAnswer answer) {
 void TwirpClient::fail(std::unique_ptr<Call> call, const GError* error) {
   const bool timed_out = call->timed_out;
   const uint32_t timeout_ms = call->timeout_ms;
+  const bool connected = g_object_get_data(G_OBJECT(call->message.get()), kConnected) != nullptr;
   finish(std::move(call), timed_out
                               ? failed(CallFailure::Kind::kUnreachable,
                                        "no answer within " + std::to_string(timeout_ms) + " ms")
                               : failed(CallFailure::Kind::kUnreachable,
                                        error ? error->message : "the connection ended",
-                                       error && is_hopeless(error)));
+                                       error && is_hopeless(error, connected)));
 }
 
 void TwirpClient::on_sent(GObject* session, GAsyncResult* result, gpointer data) {

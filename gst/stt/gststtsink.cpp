@@ -18,9 +18,9 @@
  *   (string), start, end (double, seconds of running time), start-time, end-time (uint64, the same
  *   in ns), utc, utc-end (string, ISO 8601, "" when not live), latency-ms (int64, end of the speech
  *   to emission, -1 when not live), engine, model (string), and when known words (array of
- *   structures with text, start, end) and confidence (double, 0..1). A partial is replaced by the
- *   next result with the same utterance; a final comes once; a final with empty text takes its
- *   partials back.
+ *   structures with text, start, end), confidence (double, 0..1), and metadata and attributes
+ *   (string, what LiveKit's API says of the participant). A partial is replaced by the next result
+ *   with the same utterance; a final comes once; a final with empty text takes its partials back.
  * * #GST_MESSAGE_PROGRESS with the code "load-model" while models load.
  * * #GST_MESSAGE_WARNING when a file cannot be written or captions do not reach their room (once an
  *   incident); results are kept for it and go on to the bus.
@@ -68,7 +68,8 @@ class Host : public stt::SessionHost {
   void on_transcript(const stt::Transcript& transcript) override;
   void on_load(stt::LoadPhase phase, int percent, const std::string& error) override;
   void on_output_failed(const std::string& location, const std::string& error) override;
-  void on_captions_failed(const std::string& room, const std::string& reason, bool denied) override;
+  void on_captions_failed(const std::string& room, const std::string& reason,
+                          stt::SendResult result) override;
   void on_finished(uint32_t seqnum) override;
   int64_t running_time_ns() override;
   std::string utc_at(int64_t running_time_ns) override;
@@ -157,15 +158,22 @@ void Host::on_output_failed(const std::string& location, const std::string& erro
   }
 }
 
-void Host::on_captions_failed(const std::string& room, const std::string& reason, bool denied) {
+void Host::on_captions_failed(const std::string& room, const std::string& reason,
+                              stt::SendResult result) {
   const std::string name = livekit::printable_name(room);
-  if (denied) {
+  if (result == stt::SendResult::kDenied) {
     GST_ELEMENT_WARNING(
         element_, RESOURCE, NOT_AUTHORIZED,
         ("The room \"%s\" gets no captions: %s. Set livekit-url, api-key and "
          "api-secret of one LiveKit project. Results go on to the bus and to files.",
          name.c_str(), reason.c_str()),
         ("the server refused, and will be asked again in a minute"));
+  } else if (result == stt::SendResult::kRefused) {
+    GST_ELEMENT_WARNING(element_, RESOURCE, WRITE,
+                        ("The room \"%s\" does not take a caption: %s. It is dropped there, later "
+                         "ones are sent; results go on to the bus and to files.",
+                         name.c_str(), reason.c_str()),
+                        ("SendData was refused"));
   } else {
     GST_ELEMENT_WARNING(element_, RESOURCE, WRITE,
                         ("The room \"%s\" gets no captions now: %s. They are tried again for a "

@@ -68,8 +68,8 @@ bool Session::open_captions(std::string& error) {
   auto config = make_caption_config(settings_.captions, error);
   if (!config) return false;
   captions_ = std::make_unique<RoomCaptions>(
-      std::move(*config), [this](const std::string& reason, bool denied) {
-        if (!stopping_) host_.on_captions_failed(settings_.captions.room, reason, denied);
+      std::move(*config), [this](const std::string& reason, SendResult result) {
+        if (!stopping_) host_.on_captions_failed(settings_.captions.room, reason, result);
       });
   return true;
 }
@@ -286,7 +286,7 @@ void Session::set_playing(bool playing) {
 
 // On the worker's thread.
 void Session::check_end() {
-  uint32_t seqnum = 0;
+  Ending ending;
   {
     const std::lock_guard guard(lock_);
     if (stopping_ || failed_ || finished_ || finishing_ || !playing_ || !leaving_.empty()) return;
@@ -309,24 +309,31 @@ void Session::check_end() {
       return;
     }
     finishing_ = true;
-    seqnum = seqnum_;
+    ending = {seqnum_, end_generation_, inputs_seen_};
   }
-  finish(seqnum);
+  finish(ending);
 }
 
-void Session::finish(uint32_t seqnum) {
+void Session::finish(const Ending& ending) {
   for (Target& target : targets_) {
     std::string error;
     const bool written = target.output->finish(error);
     note_written(target, written, error);
   }
   if (captions_) captions_->finish(kLastCaptionsPatience, stopping_);
+  bool told = false;
   {
     const std::lock_guard guard(lock_);
     finishing_ = false;
-    finished_ = true;
+    // Somebody may have come in or paused meanwhile. An end that was asked for comes all the same,
+    // but not while paused; whoever came during it may end again.
+    const bool changed = end_generation_ != ending.generation;
+    told = playing_ && (end_requested_ || !changed);
+    finished_ = told && inputs_seen_ == ending.inputs_seen;
+    if (told && !finished_) end_requested_ = false;
   }
-  if (!stopping_) host_.on_finished(seqnum);
+  if (!told) return check_end();
+  if (!stopping_) host_.on_finished(ending.seqnum);
 }
 
 bool Session::wait_for_space(const Input& input) {

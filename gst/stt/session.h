@@ -41,9 +41,9 @@ class SessionHost {
   virtual void on_transcript(const Transcript& transcript) = 0;
   virtual void on_load(LoadPhase phase, int percent, const std::string& error) = 0;
   virtual void on_output_failed(const std::string& location, const std::string& error) = 0;
-  // Once an incident; `denied`: key, grant or address are wrong.
+  // Once an incident; `result` says what becomes of the captions.
   virtual void on_captions_failed(const std::string& room, const std::string& reason,
-                                  bool denied) = 0;
+                                  SendResult result) = 0;
   virtual void on_finished(uint32_t seqnum) = 0;
   virtual int64_t running_time_ns() = 0;  // now; -1 = not known
   virtual std::string utc_at(int64_t running_time_ns) = 0;
@@ -119,7 +119,12 @@ class Session {
   void note_written(Target& target, bool written, const std::string& error);
   void retry_outputs();
   void check_end();
-  void finish(uint32_t seqnum);
+  struct Ending {
+    uint32_t seqnum = 0;
+    uint64_t generation = 0;
+    uint64_t inputs_seen = 0;
+  };
+  void finish(const Ending& ending);
   Entry* find(const Input& input);  // lock_ is held
   void add_stats_of(const SpeechInput& input);
 

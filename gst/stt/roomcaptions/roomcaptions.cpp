@@ -23,20 +23,6 @@ std::string random_session() {
   return text;
 }
 
-SendResult result_of(const livekit::TwirpAnswer& answer) {
-  using Kind = livekit::CallFailure::Kind;
-  if (answer.ok) return SendResult::kSent;
-  if (answer.hopeless) return SendResult::kDenied;
-  switch (answer.failure.kind) {
-    case Kind::kRefused:
-      return SendResult::kRefused;
-    case Kind::kDenied:
-      return SendResult::kDenied;
-    default:
-      return SendResult::kUnreachable;  // not found: the room may open yet
-  }
-}
-
 }  // namespace
 
 std::optional<CaptionConfig> make_caption_config(const CaptionSettings& settings,
@@ -75,7 +61,8 @@ void RoomCaptions::probe() {
                 livekit::list_participants_body(config_.room), grants, kProbeTimeoutMs,
                 [this](const livekit::TwirpAnswer& answer) {
                   // Anything else may have passed by when there is a caption.
-                  if (result_of(answer) == SendResult::kDenied) note_trouble(answer);
+                  const SendResult result = judge(answer);
+                  if (result == SendResult::kDenied) note_trouble(answer, result);
                 });
   pump();
 }
@@ -132,7 +119,7 @@ void RoomCaptions::send(const CaptionQueue::Sending& sending) {
 }
 
 void RoomCaptions::on_answer(uint64_t id, bool is_final, const livekit::TwirpAnswer& answer) {
-  const SendResult result = result_of(answer);
+  const SendResult result = judge(answer);
   {
     const std::lock_guard guard(lock_);
     queue_.done(id, result, now_ms());
@@ -142,14 +129,27 @@ void RoomCaptions::on_answer(uint64_t id, bool is_final, const livekit::TwirpAns
   if (result == SendResult::kSent) {
     in_trouble_ = false;
   } else if (is_final || result == SendResult::kDenied) {
-    note_trouble(answer);
+    note_trouble(answer, result);
   }
   pump();
 }
 
-void RoomCaptions::note_trouble(const livekit::TwirpAnswer& answer) {
+SendResult RoomCaptions::judge(const livekit::TwirpAnswer& answer) {
+  using Kind = livekit::CallFailure::Kind;
+  if (answer.ok) {
+    reached_ = true;
+    return SendResult::kSent;
+  }
+  if (answer.failure.kind == Kind::kDenied) return SendResult::kDenied;
+  // An address that was right stays right: its name, certificate or proxy are having an outage.
+  if (answer.hopeless) return reached_ ? SendResult::kUnreachable : SendResult::kDenied;
+  if (answer.failure.kind == Kind::kRefused) return SendResult::kRefused;
+  return SendResult::kUnreachable;  // not found: the room may open yet
+}
+
+void RoomCaptions::note_trouble(const livekit::TwirpAnswer& answer, SendResult result) {
   if (std::exchange(in_trouble_, true)) return;
-  on_trouble_(answer.failure.text, result_of(answer) == SendResult::kDenied);
+  on_trouble_(answer.failure.text, result);
 }
 
 bool RoomCaptions::finish(std::chrono::milliseconds patience, const std::atomic<bool>& stopping) {

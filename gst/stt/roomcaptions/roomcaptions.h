@@ -38,9 +38,9 @@ std::optional<CaptionConfig> make_caption_config(const CaptionSettings& settings
 
 class RoomCaptions {
  public:
-  // An incident has begun: captions do not arrive. `denied`: key or grant are wrong. On the control
-  // thread, without locks held; once until captions have arrived again.
-  using OnTrouble = std::function<void(const std::string& reason, bool denied)>;
+  // An incident has begun: captions do not arrive, and `result` says what becomes of them. On the
+  // control thread, without locks held; once until captions have arrived again.
+  using OnTrouble = std::function<void(const std::string& reason, SendResult result)>;
 
   RoomCaptions(CaptionConfig config, OnTrouble on_trouble);
   ~RoomCaptions() { stop(); }
@@ -66,7 +66,8 @@ class RoomCaptions {
   void pump();
   void send(const CaptionQueue::Sending& sending);
   void on_answer(uint64_t id, bool is_final, const livekit::TwirpAnswer& answer);
-  void note_trouble(const livekit::TwirpAnswer& answer);
+  SendResult judge(const livekit::TwirpAnswer& answer);
+  void note_trouble(const livekit::TwirpAnswer& answer, SendResult result);
 
   const CaptionConfig config_;
   const OnTrouble on_trouble_;
@@ -77,6 +78,7 @@ class RoomCaptions {
   std::unique_ptr<livekit::TwirpClient> client_;
   livekit::GSourcePtr wake_;
   bool in_trouble_ = false;
+  bool reached_ = false;  // key, grant and address have been right
 
   mutable std::mutex lock_;
   std::condition_variable changed_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // sttsink livekit-captions=true against an API that answers what the test wants.
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 
 #include "livekit/fakeapi.h"
 #include "livekit/jsonreader.h"
@@ -241,6 +243,66 @@ TEST_F(SttSinkCaptions, AServerThatIsAwayForAMomentGetsAllOnceMore) {
   EXPECT_EQ(stat("captions-sent"), 2u);
 }
 
+TEST_F(SttSinkCaptions, WhatWasTheRightAddressIsAwayAndNotWrong) {
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  wait_for_sent(1);
+  while (stat("captions-sent") < 1) g_usleep(1000);
+  // An ingress has no such path while the server behind it restarts; others have a page.
+  std::atomic<int> calls = 0;
+  api.answer_with(kSend, [&calls](const std::string&) {
+    const int call = calls++;
+    if (call == 0) return livekit::FakeApi::Answer(404, "404 page not found\n");
+    if (call == 1) return livekit::FakeApi::Answer(302, "");
+    if (call == 2) return livekit::FakeApi::Answer(200, "<html>We will be back");
+    return livekit::FakeApi::Answer(200, "{}");
+  });
+  alice.understand(said("Two.", true, 2));
+  alice.understand(said("Three.", true, 3));
+  wait_for_sent(6);
+  EXPECT_NE(warning().find("gets no captions now: 404 page not found (HTTP 404)"),
+            std::string::npos);
+  end();
+  const std::vector<Caption> captions = sent();
+  ASSERT_EQ(captions.size(), 6u);
+  EXPECT_EQ(captions[4].text, "Two.");
+  EXPECT_EQ(captions[5].text, "Three.");
+  EXPECT_EQ(stat("captions-sent"), 3u);
+  EXPECT_EQ(stat("caption-finals-dropped"), 0u);
+}
+
+TEST_F(SttSinkCaptions, AnAddressThatWasNeverRightIsToldAsWrong) {
+  api.answer(kList, 404, "404 page not found\n");
+  begin();
+  EXPECT_NE(warning().find("Set livekit-url"), std::string::npos);
+}
+
+TEST_F(SttSinkCaptions, AKeyThatIsTakenBackIsToldAsWrong) {
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  wait_for_sent(1);
+  api.answer(kSend, 401, "invalid API key: key\n");
+  alice.understand(said("Two.", true, 2));
+  EXPECT_NE(warning().find("Set livekit-url"), std::string::npos);
+}
+
+TEST_F(SttSinkCaptions, ARefusedFinalIsToldAsDropped) {
+  api.answer(kSend, 400, R"({"code":"invalid_argument","msg":"too long"})");
+  FakeTranscriber& alice = begin();
+  alice.understand(said("One.", true, 1));
+  const std::string text = warning();
+  EXPECT_NE(text.find("The room \"standup\" does not take a caption: too long (HTTP 400"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("dropped"), std::string::npos) << text;
+  EXPECT_EQ(text.find("tried again"), std::string::npos) << text;
+  EXPECT_EQ(stat("caption-finals-dropped"), 1u);
+  api.answer(kSend, 200, "{}");
+  alice.understand(said("Two.", true, 2));
+  EXPECT_EQ(wait_for_sent(2)[1].text, "Two.");
+  end();
+}
+
 TEST_F(SttSinkCaptions, ANewIncidentIsToldAgain) {
   api.answer(kSend, 503, "{\"msg\":\"away\"}");
   FakeTranscriber& alice = begin();
@@ -314,6 +376,112 @@ TEST_F(SttSinkCaptions, NoTextHasTheSecretOrAToken) {
   EXPECT_EQ(all.find("eyJ"), std::string::npos) << all;
   GParamSpec* spec = g_object_class_find_property(G_OBJECT_GET_CLASS(sink), "api-secret");
   EXPECT_FALSE(spec->flags & G_PARAM_READABLE);
+}
+
+// The end waits for Alice's last words, which the server holds up as long as the test wants.
+class SttSinkCaptionsEnd : public SttSinkCaptions {
+ protected:
+  void TearDown() override {
+    let_through();
+    bob.reset();
+    SttSinkCaptions::TearDown();
+  }
+  void begin_to_end(bool of_room) {
+    api.answer_with(kSend, [this](const std::string&) {
+      std::unique_lock guard(lock);
+      changed.wait(guard, [this] { return open; });
+      return livekit::FakeApi::Answer(200, "{}");
+    });
+    from = source(of_room);
+    set_state(GST_STATE_PLAYING);
+    from->begin("TR_a", of_room);
+    from->push(0);
+    FakeTranscriber& alice = told_transcriber(0);
+    alice.understand(said("Bye.", true, 1));
+    // One partial of a segment is on its way at a time. The other is forgotten when the end begins.
+    alice.understand(said("a", false, 2, 0));
+    while (stat("captions-waiting") < 2) g_usleep(1000);
+    wait_for_sent(1);
+    alice.understand(said("a b", false, 2, 1));
+    while (stat("captions-waiting") + stat("caption-partials-replaced") < 3) g_usleep(1000);
+    from->end();
+    alice.complete_drains();
+    while (stat("caption-partials-dropped") < 1) g_usleep(1000);
+  }
+  void let_through() {
+    const std::lock_guard guard(lock);
+    open = true;
+    changed.notify_all();
+  }
+  void bob_comes_in(bool of_room) {
+    bob = source(of_room);
+    bob->begin("TR_b", of_room);
+    bob->push(0);
+    told_transcriber(1);
+  }
+  // The sink's own thread has done what it was at, and more.
+  void settle(size_t index) {
+    auto other = source();
+    other->release();
+    told_transcriber(index).complete_drains();
+    engine.wait_until_gone(index);
+  }
+
+  // The pipeline keeps an EOS for itself until PLAYING, so the sink's own is looked for.
+  bool sink_told_end() {
+    bool told = false;
+    while (GstMessage* found = message(GST_MESSAGE_ELEMENT, 0)) {
+      const GstStructure* structure = gst_message_get_structure(found);
+      GstMessage* inner = nullptr;
+      if (gst_structure_has_name(structure, "GstBinForwarded") &&
+          gst_structure_get(structure, "message", GST_TYPE_MESSAGE, &inner, nullptr)) {
+        told = told || GST_MESSAGE_TYPE(inner) == GST_MESSAGE_EOS;
+        gst_message_unref(inner);
+      }
+      gst_message_unref(found);
+    }
+    return told;
+  }
+
+  std::mutex lock;
+  std::condition_variable changed;
+  bool open = false;  // lock
+  std::unique_ptr<Source> bob;
+};
+
+TEST_F(SttSinkCaptionsEnd, WhoComesInMeanwhileKeepsTheRoomOpen) {
+  begin_to_end(true);
+  bob_comes_in(true);
+  let_through();
+  settle(2);
+  EXPECT_FALSE(has_message(GST_MESSAGE_EOS));
+  EXPECT_EQ(bob->push(10), GST_FLOW_OK);
+  bob->end();
+  told_transcriber(1).complete_drains();
+  wait_for_eos();
+}
+
+TEST_F(SttSinkCaptionsEnd, PausedMeanwhileItIsToldInPlaying) {
+  g_object_set(pipeline, "message-forward", TRUE, nullptr);
+  begin_to_end(false);
+  set_state(GST_STATE_PAUSED);
+  let_through();
+  settle(1);
+  EXPECT_FALSE(sink_told_end());
+  set_state(GST_STATE_PLAYING);
+  wait_for_eos();
+  EXPECT_TRUE(sink_told_end());
+}
+
+TEST_F(SttSinkCaptionsEnd, WhoComesInWhenTheEndWasAskedForEndsAgain) {
+  begin_to_end(false);
+  bob_comes_in(false);
+  let_through();
+  wait_for_eos();
+  EXPECT_EQ(bob->push(10), GST_FLOW_OK);
+  bob->end();
+  told_transcriber(1).complete_drains();
+  wait_for_eos();
 }
 
 }  // namespace

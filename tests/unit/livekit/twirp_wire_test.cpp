@@ -17,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "twirp.h"
 
@@ -224,41 +225,128 @@ TEST(TwirpWire, ATlsHandshakeThatHangs) {
   EXPECT_EQ(call(server.url("https"), 300).failure.text, "no answer within 300 ms");
 }
 
-TEST(TwirpWire, ACertificateThatNobodyTrusts) {
-  std::string folder = (std::filesystem::temp_directory_path() / "twirp-tls-XXXXXX").string();
-  ASSERT_TRUE(::mkdtemp(folder.data()));
-  const std::string file = folder + "/both.pem";
-  const std::string command =
-      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-      "/CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout " +
-      folder + "/key.pem -out " + folder + "/cert.pem 2>/dev/null && cat " + folder + "/cert.pem " +
-      folder + "/key.pem > " + file;
-  const bool made = ::system(command.c_str()) == 0;
-  GTlsCertificate* certificate = g_tls_certificate_new_from_file(file.c_str(), nullptr);
-  std::filesystem::remove_all(folder);
-  if (!made || !certificate) GTEST_SKIP() << "the openssl program is not installed";
+// For 127.0.0.1, with its key; false where the openssl program is not installed.
+class TestCertificate {
+ public:
+  TestCertificate() {
+    if (!::mkdtemp(folder_.data())) return;
+    const std::string both = folder_ + "/both.pem";
+    const std::string command =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
+        "/CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout " +
+        folder_ + "/key.pem -out " + file() + " 2>/dev/null && cat " + file() + " " + folder_ +
+        "/key.pem > " + both;
+    if (::system(command.c_str()) != 0) return;
+    certificate_.reset(g_tls_certificate_new_from_file(both.c_str(), nullptr));
+  }
+  ~TestCertificate() { std::filesystem::remove_all(folder_); }
+  TestCertificate(const TestCertificate&) = delete;
+  TestCertificate& operator=(const TestCertificate&) = delete;
+
+  explicit operator bool() const { return certificate_ != nullptr; }
+  GTlsCertificate* get() const { return certificate_.get(); }
+  std::string file() const { return folder_ + "/cert.pem"; }
+
+ private:
+  std::string folder_ = (std::filesystem::temp_directory_path() / "twirp-tls-XXXXXX").string();
+  GObjectPtr<GTlsCertificate> certificate_;
+};
+
+// All TLS of the process trusts this one alone.
+class TrustedHere {
+ public:
+  explicit TrustedHere(const TestCertificate& certificate) {
+    const GObjectPtr<GTlsDatabase> database(
+        g_tls_file_database_new(certificate.file().c_str(), nullptr));
+    g_tls_backend_set_default_database(g_tls_backend_get_default(), database.get());
+  }
+  ~TrustedHere() { g_tls_backend_set_default_database(g_tls_backend_get_default(), nullptr); }
+  TrustedHere(const TrustedHere&) = delete;
+  TrustedHere& operator=(const TrustedHere&) = delete;
+};
+
+// Takes one TLS connection, notes how much it reads from it, and lets `answer` end it.
+class TlsServer {
+ public:
+  using Answer = std::function<void(GIOStream* tls, GSocketConnection* plain)>;
+
+  explicit TlsServer(GTlsCertificate* certificate, Answer answer = {})
+      : listener_(g_socket_listener_new()),
+        port_(g_socket_listener_add_any_inet_port(listener_.get(), nullptr, nullptr)),
+        thread_([this, certificate, answer = std::move(answer)] {
+          // Its own accept: the client speaks first, and TLS wants those bytes.
+          const GObjectPtr<GSocketConnection> plain(
+              g_socket_listener_accept(listener_.get(), nullptr, nullptr, nullptr));
+          if (!plain) return;
+          const GObjectPtr<GIOStream> tls(
+              g_tls_server_connection_new(G_IO_STREAM(plain.get()), certificate, nullptr));
+          if (!tls) return;
+          char request[4096];
+          const gssize got = g_input_stream_read(g_io_stream_get_input_stream(tls.get()), request,
+                                                 sizeof request, nullptr, nullptr);
+          if (got > 0) heard += size_t(got);
+          if (answer) answer(tls.get(), plain.get());
+        }) {}
+  ~TlsServer() { thread_.join(); }
+  std::string url() const { return "https://127.0.0.1:" + std::to_string(port_); }
   std::atomic<size_t> heard = 0;
-  // Its own accept: the client speaks first, and TLS wants those bytes.
-  GSocketListener* listener = g_socket_listener_new();
-  const guint16 port = g_socket_listener_add_any_inet_port(listener, nullptr, nullptr);
-  std::thread server([&] {
-    GSocketConnection* plain = g_socket_listener_accept(listener, nullptr, nullptr, nullptr);
-    if (!plain) return;
-    GIOStream* tls = g_tls_server_connection_new(G_IO_STREAM(plain), certificate, nullptr);
-    char request[4096];
-    const gssize got = g_input_stream_read(g_io_stream_get_input_stream(tls), request,
-                                           sizeof request, nullptr, nullptr);
-    if (got > 0) heard += size_t(got);
-    g_object_unref(tls);
-    g_object_unref(plain);
-  });
-  const TwirpAnswer answer = call("https://127.0.0.1:" + std::to_string(port), 5000);
-  server.join();
-  g_object_unref(listener);
-  g_object_unref(certificate);
+
+ private:
+  const GObjectPtr<GSocketListener> listener_;
+  const guint16 port_;
+  std::thread thread_;
+};
+
+TEST(TwirpWire, ACertificateThatNobodyTrusts) {
+  const TestCertificate certificate;
+  if (!certificate) GTEST_SKIP() << "the openssl program is not installed";
+  TlsServer server(certificate.get());
+  const TwirpAnswer answer = call(server.url(), 5000);
   EXPECT_TRUE(answer.hopeless) << answer.failure.text;
   EXPECT_NE(answer.failure.text.find("certificate"), std::string::npos) << answer.failure.text;
-  EXPECT_EQ(heard, 0u) << "no token for a stranger";
+  EXPECT_EQ(server.heard, 0u) << "no token for a stranger";
+}
+
+// A server that restarts ends what it has begun in one of these ways.
+TEST(TwirpWire, ATlsServerThatRestartsWillBeBack) {
+  const TestCertificate certificate;
+  if (!certificate) GTEST_SKIP() << "the openssl program is not installed";
+  const TrustedHere trusted(certificate);
+  const auto shut = [](GIOStream*, GSocketConnection* plain) {
+    g_socket_shutdown(g_socket_connection_get_socket(plain), TRUE, TRUE, nullptr);
+  };
+  const auto half = [shut](GIOStream* tls, GSocketConnection* plain) {
+    const std::string words = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"a\":";
+    g_output_stream_write_all(g_io_stream_get_output_stream(tls), words.data(), words.size(),
+                              nullptr, nullptr, nullptr);
+    shut(tls, plain);
+  };
+  // A proxy whose other side has gone.
+  const auto in_clear = [](GIOStream*, GSocketConnection* plain) {
+    const std::string words = "HTTP/1.1 502 Bad Gateway\r\n\r\n";
+    g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(plain)), words.data(),
+                              words.size(), nullptr, nullptr, nullptr);
+  };
+  for (const TlsServer::Answer& answer_with :
+       std::vector<TlsServer::Answer>{shut, half, in_clear}) {
+    TlsServer server(certificate.get(), answer_with);
+    const TwirpAnswer answer = call(server.url(), 5000);
+    EXPECT_GT(server.heard, 0u) << answer.failure.text;
+    EXPECT_EQ(answer.failure.kind, CallFailure::Kind::kUnreachable);
+    EXPECT_FALSE(answer.hopeless) << answer.failure.text;
+  }
+}
+
+TEST(TwirpWire, ATlsServerThatRestartsDuringTheHandshakeWillBeBack) {
+  for (const bool reset : {false, true}) {
+    WireServer server([reset](WireServer&, int connection) {
+      const linger at_once{1, 0};
+      if (reset) ::setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    });
+    const TwirpAnswer answer = call(server.url("https"), 5000);
+    EXPECT_EQ(answer.failure.kind, CallFailure::Kind::kUnreachable);
+    EXPECT_FALSE(answer.hopeless) << reset << " " << answer.failure.text;
+  }
 }
 
 }  // namespace
