@@ -26,7 +26,7 @@ using Failure = CallFailure::Kind;
 
 constexpr const char* kBase = "ws://here:9000";
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kOrders = 10'000;  // many times slower each, and one shows what all do
+constexpr int kOrders = 2'000;  // many times slower each, and one shows what all do
 #else
 constexpr int kOrders = 100'000;
 #endif
