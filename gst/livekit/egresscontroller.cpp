@@ -20,7 +20,6 @@ constexpr uint32_t kShutdownMs = 2000;
 constexpr guint kDrainMs = 5000;
 // From asking for an egress to its dialling in.
 constexpr int64_t kTokenMs = 90000;
-constexpr unsigned kAllSources = 7;
 
 bool is_this_machine(const std::string& base_url) {
   const std::unique_ptr<GUri, decltype(&g_uri_unref)> uri(

@@ -34,7 +34,7 @@ struct EgressSettings {
   std::string public_url;
   std::string include;  // identities, separated by commas
   std::string exclude;
-  unsigned sources = 7;  // TrackSource, or'ed
+  unsigned sources = kAllSources;  // TrackSource, or'ed
   std::string webhook_path = "/livekit/webhook";
   uint32_t poll_interval_ms = 1000;
 };

@@ -29,8 +29,14 @@ void EgressPlan::begin(int64_t now_ms) {
 
 void EgressPlan::set_filter(EgressFilter filter, int64_t now_ms) {
   config_.filter = std::move(filter);
-  ask_participants(now_ms);  // who may be heard again: still there?
+  ask_participants();  // who may be heard again: still there?
   pump(now_ms);
+}
+
+PlanAction& EgressPlan::add_action(PlanAction::Kind kind) {
+  PlanAction& action = actions_.emplace_back();
+  action.kind = kind;
+  return action;
 }
 
 std::vector<PlanAction> EgressPlan::take_actions() {
@@ -185,7 +191,7 @@ void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, 
     source.seen_ms = std::min(source.seen_ms, now_ms - 1);  // seen just before is not since
   }
   after_end(slot, !was_good && !wished && longest_wait_ms == kLongestWaitMs, now_ms);
-  if (again) ask_participants(now_ms);
+  if (again) ask_participants();
 }
 
 void EgressPlan::stop(Slot& slot, const std::string& reason, int64_t now_ms) {
@@ -233,10 +239,7 @@ bool EgressPlan::forbidden(const Slot& slot) const {
 void EgressPlan::revoke(Slot& slot) {
   if (slot.session == 0 || slot.revoked) return;
   slot.revoked = true;
-  PlanAction action;
-  action.kind = PlanAction::Kind::kRevoke;
-  action.session = slot.session;
-  actions_.push_back(std::move(action));
+  add_action(PlanAction::Kind::kRevoke).session = slot.session;
 }
 
 void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const char* why,
@@ -247,12 +250,11 @@ void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const 
   stray->second.track = egress.track;
   stray->second.due_ms = now_ms;
   stray->second.added_ms = now_ms;
-  PlanAction action;
+  PlanAction& action = add_action(PlanAction::Kind::kTell);
   action.step = "leftover";
   action.egress = egress.id;
   action.track = egress.track;
   action.reason = why;
-  actions_.push_back(std::move(action));
 }
 
 void EgressPlan::running_as(Slot& slot, const std::string& id, int64_t now_ms) {
@@ -444,13 +446,8 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
 
 void EgressPlan::on_dialled(uint64_t session, int64_t now_ms) {
   Slot* const slot = find_session(session);
-  if (!slot || slot->revoked) {
-    // Let in just before it was revoked.
-    PlanAction action;
-    action.kind = PlanAction::Kind::kRevoke;
-    action.session = session;
-    actions_.push_back(std::move(action));
-  }
+  // Let in just before it was revoked.
+  if (!slot || slot->revoked) add_action(PlanAction::Kind::kRevoke).session = session;
   if (!slot) return;
   slot->dialled = true;
   slot->connection_over = false;

@@ -21,9 +21,9 @@ namespace livekit {
 
 // Whose audio may be asked for. Identities are compared exactly.
 struct EgressFilter {
-  std::set<std::string> include;  // empty = everybody
-  std::set<std::string> exclude;  // wins over include
-  unsigned sources = 7;           // TrackSource, or'ed
+  std::set<std::string> include;   // empty = everybody
+  std::set<std::string> exclude;   // wins over include
+  unsigned sources = kAllSources;  // TrackSource, or'ed
 
   bool permits(const std::string& identity, TrackSource source) const;
   bool permits(const std::string& identity) const;  // with some source
@@ -159,10 +159,11 @@ class EgressPlan {
   std::string no_reason_to_run(const Slot& slot, int64_t now_ms) const;
 
   // egressplansources.cpp: who and what is there.
-  void learn(const Participant& participant, bool complete, int64_t now_ms);
+  void learn(const Participant& participant, bool complete);
   void publish(const Participant& participant, const PublishedTrack& track, int64_t seen_ms);
   void bury(const std::string& track);
-  void ask_participants(int64_t now_ms);
+  PlanAction& add_action(PlanAction::Kind kind);
+  void ask_participants();
   void forget_people(const std::set<std::string>& identities);
   void survey(int64_t now_ms);
 

@@ -62,11 +62,9 @@ void EgressPlan::pump_strays(int64_t now_ms) {
       continue;
     }
     stray.stop_under_way = true;
-    PlanAction action;
-    action.kind = PlanAction::Kind::kStop;
+    PlanAction& action = add_action(PlanAction::Kind::kStop);
     action.egress = id;
     action.track = stray.track;
-    actions_.push_back(std::move(action));
   }
 }
 
@@ -80,7 +78,7 @@ void EgressPlan::pump_polls(int64_t now_ms) {
     if (list_due_ms_ <= now_ms) {
       list_under_way_ = true;
       list_sent_ms_ = now_ms;
-      actions_.emplace_back().kind = PlanAction::Kind::kListEgress;
+      add_action(PlanAction::Kind::kListEgress);
     } else {
       wake_at(list_due_ms_);
     }
@@ -104,7 +102,7 @@ void EgressPlan::pump_polls(int64_t now_ms) {
   poll_wanted_ = false;
   poll_under_way_ = true;
   poll_sent_ms_ = now_ms;
-  actions_.emplace_back().kind = PlanAction::Kind::kListParticipants;
+  add_action(PlanAction::Kind::kListParticipants);
 }
 
 // "" = it may go on.
@@ -119,7 +117,7 @@ std::string EgressPlan::no_reason_to_run(const Slot& slot, int64_t now_ms) const
       bool moved = false;
       for (const std::string& identity : slot.people) {
         const Member& member = members_.at(identity);
-        if (!config_.filter.permits(identity) || member.denied) return "not wanted any more";
+        if (member.denied) return "not wanted any more";
         if (seated_in(identity, slot)) return "";
         moved = moved || !member.slot.empty();
       }
@@ -152,10 +150,7 @@ void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
     if (!slot.check_under_way && check_ms <= now_ms) {
       slot.check_under_way = true;
       slot.due_ms = now_ms;
-      PlanAction action;
-      action.kind = PlanAction::Kind::kCheckEgress;
-      action.egress = slot.egress;
-      actions_.push_back(std::move(action));
+      add_action(PlanAction::Kind::kCheckEgress).egress = slot.egress;
     } else if (!slot.check_under_way) {
       wake_at(check_ms);
     }
@@ -170,11 +165,9 @@ void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
       return;
     }
     slot.stop_under_way = true;
-    PlanAction action;
-    action.kind = PlanAction::Kind::kStop;
+    PlanAction& action = add_action(PlanAction::Kind::kStop);
     action.egress = slot.egress;
     action.track = slot.track;
-    actions_.push_back(std::move(action));
   }
 }
 
@@ -229,15 +222,13 @@ void EgressPlan::start(Slot& slot, int64_t now_ms) {
   slot.revoked = false;
   slot.connection_over = false;
   ++slot.attempts;
-  PlanAction action;
-  action.kind = PlanAction::Kind::kStart;
+  PlanAction& action = add_action(PlanAction::Kind::kStart);
   action.session = slot.session;
   action.key = slot.key;
   action.track = slot.track;
   for (const std::string& identity : slot.people) {
     action.people.push_back({identity, name_of(identity)});
   }
-  actions_.push_back(std::move(action));
   tell("requested", &slot, "");
 }
 

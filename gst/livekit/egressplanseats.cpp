@@ -76,7 +76,7 @@ void EgressPlan::after_end(Slot& slot, bool failed, int64_t now_ms) {
   for (const std::string& identity : slot.people) {
     Member& member = members_[identity];
     member.confirm_after_ms = now_ms;
-    if (member.present) ask_participants(now_ms);
+    if (member.present) ask_participants();
     // Who was about to move has nothing to move from any more.
     if (member.slot == slot.key && !member.next.empty()) {
       member.slot = std::exchange(member.next, "");

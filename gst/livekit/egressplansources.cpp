@@ -42,12 +42,12 @@ bool EgressPlan::confirmed(const Source& source) const {
   return source.seen_ms >= confirm_after(source);
 }
 
-void EgressPlan::learn(const Participant& participant, bool complete, int64_t now_ms) {
+void EgressPlan::learn(const Participant& participant, bool complete) {
   if (participant.identity.empty()) return;
   const auto known = people_.find(participant.identity);
   if (!complete) {
     // A track's event tells who, but neither the name nor the kind.
-    if (known == people_.end() || known->second.sid != participant.sid) ask_participants(now_ms);
+    if (known == people_.end() || known->second.sid != participant.sid) ask_participants();
     return;
   }
   if (known != people_.end() && known->second.sid == participant.sid &&
@@ -58,13 +58,11 @@ void EgressPlan::learn(const Participant& participant, bool complete, int64_t no
   }
   people_[participant.identity] = {participant.sid, participant.name, participant.metadata,
                                    participant.attributes, participant.machine};
-  PlanAction action;
-  action.kind = PlanAction::Kind::kRename;
+  PlanAction& action = add_action(PlanAction::Kind::kRename);
   action.identity = participant.identity;
   action.name = participant.name;
   action.metadata = participant.metadata;
   action.attributes = participant.attributes;
-  actions_.push_back(std::move(action));
 }
 
 void EgressPlan::publish(const Participant& participant, const PublishedTrack& track,
@@ -91,7 +89,7 @@ void EgressPlan::bury(const std::string& track) {
   buried_order_.pop_front();
 }
 
-void EgressPlan::ask_participants(int64_t now_ms) {
+void EgressPlan::ask_participants() {
   poll_wanted_ = true;
 }
 
@@ -103,7 +101,7 @@ void EgressPlan::on_participants(const std::vector<Participant>& participants, i
   std::set<std::string> present;
   std::set<std::string> identities;
   for (const Participant& participant : participants) {
-    learn(participant, true, now_ms);
+    learn(participant, true);
     identities.insert(participant.identity);
     for (const PublishedTrack& track : participant.tracks) {
       publish(participant, track, poll_sent_ms_);
@@ -149,20 +147,20 @@ void EgressPlan::on_webhook(const WebhookEvent& event, int64_t now_ms) {
   webhook_ms_ = now_ms;
   const Participant* who = event.participant ? &*event.participant : nullptr;
   if (event.event == "participant_joined" && who) {
-    learn(*who, true, now_ms);
+    learn(*who, true);
     for (const PublishedTrack& track : who->tracks) publish(*who, track, now_ms);
   } else if (event.event == "participant_left" && who) {
     for (auto& [sid, source] : sources_) {
       if (source.identity == who->identity && source.participant_sid == who->sid) bury(sid);
     }
   } else if (event.event == "track_published" && who && event.track) {
-    if (event.track->audio) learn(*who, false, now_ms);
+    if (event.track->audio) learn(*who, false);
     publish(*who, *event.track, now_ms);
   } else if (event.event == "track_unpublished" && event.track) {
     bury(event.track->sid);
   } else if (event.event == "room_started" || event.event == "room_finished") {
     // Which of two rooms of one name this tells of is not certain: the list is.
-    ask_participants(now_ms);
+    ask_participants();
   } else if (event.egress) {
     const std::string key = key_of(*event.egress);
     if (!key.empty()) heard_of(*event.egress, key, false, now_ms);

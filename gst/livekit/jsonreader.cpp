@@ -49,6 +49,15 @@ JsonNode* value_node(JsonObject* object, const char* name) {
   return node && JSON_NODE_HOLDS_VALUE(node) ? node : nullptr;
 }
 
+// Calls `take` with each element of a list.
+template <typename Take>
+void each_element(JsonObject* object, const char* name, Take take) {
+  JsonNode* node = json_member(object, name);
+  JsonArray* list = node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : nullptr;
+  const guint length = list ? json_array_get_length(list) : 0;
+  for (guint i = 0; i < length; ++i) take(json_array_get_element(list, i));
+}
+
 }  // namespace
 
 JsonText::JsonText(std::string_view text) {
@@ -97,9 +106,22 @@ JsonObject* json_child(JsonObject* object, const char* name) {
   return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : nullptr;
 }
 
-JsonArray* json_list(JsonObject* object, const char* name) {
-  JsonNode* node = json_member(object, name);
-  return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : nullptr;
+std::vector<JsonObject*> json_objects(JsonObject* object, const char* name) {
+  std::vector<JsonObject*> objects;
+  each_element(object, name, [&](JsonNode* node) {
+    if (JSON_NODE_HOLDS_OBJECT(node)) objects.push_back(json_node_get_object(node));
+  });
+  return objects;
+}
+
+std::vector<std::string> json_texts(JsonObject* object, const char* name) {
+  std::vector<std::string> texts;
+  each_element(object, name, [&](JsonNode* node) {
+    if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING) {
+      texts.emplace_back(json_node_get_string(node));
+    }
+  });
+  return texts;
 }
 
 std::string json_quote(std::string_view text) {

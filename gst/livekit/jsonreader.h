@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace livekit {
 
@@ -35,7 +36,9 @@ bool json_flag(JsonObject* object, const char* name);
 // Numbers, and numbers in strings (64 bits are written so).
 int64_t json_number(JsonObject* object, const char* name);
 JsonObject* json_child(JsonObject* object, const char* name);
-JsonArray* json_list(JsonObject* object, const char* name);
+// The objects, or the texts, of a list; what is neither is left out.
+std::vector<JsonObject*> json_objects(JsonObject* object, const char* name);
+std::vector<std::string> json_texts(JsonObject* object, const char* name);
 
 // `text` as a JSON string, with its quotes.
 std::string json_quote(std::string_view text);

@@ -44,16 +44,6 @@ PublishedTrack read_track(JsonObject* object) {
   return track;
 }
 
-// Calls `take` with each object of a list.
-template <typename Take>
-void each_object(JsonArray* list, Take take) {
-  const guint length = list ? json_array_get_length(list) : 0;
-  for (guint i = 0; i < length; ++i) {
-    JsonNode* node = json_array_get_element(list, i);
-    if (JSON_NODE_HOLDS_OBJECT(node)) take(json_node_get_object(node));
-  }
-}
-
 // Keys in order, so that the same attributes are the same text.
 std::string read_attributes(JsonObject* object) {
   std::map<std::string, std::string> sorted;
@@ -75,16 +65,11 @@ std::string read_attributes(JsonObject* object) {
 
 // Where an egress dials that was asked for by StartEgress, as the request had it.
 std::string first_output_url(JsonObject* request) {
-  std::string url;
-  each_object(json_list(request, "outputs"), [&](JsonObject* output) {
-    JsonArray* urls = json_list(json_child(output, "stream"), "urls");
-    if (!url.empty() || !urls || json_array_get_length(urls) == 0) return;
-    JsonNode* first = json_array_get_element(urls, 0);
-    if (JSON_NODE_HOLDS_VALUE(first) && json_node_get_value_type(first) == G_TYPE_STRING) {
-      url = json_node_get_string(first);
-    }
-  });
-  return url;
+  for (JsonObject* output : json_objects(request, "outputs")) {
+    const std::vector<std::string> urls = json_texts(json_child(output, "stream"), "urls");
+    if (!urls.empty()) return urls.front();
+  }
+  return "";
 }
 
 Participant read_participant(JsonObject* object) {
@@ -98,8 +83,9 @@ Participant read_participant(JsonObject* object) {
   participant.machine = is_enum(object, "kind", "EGRESS", 2) ||
                         is_enum(object, "kind", "AGENT", 4) || json_flag(permission, "hidden") ||
                         json_flag(permission, "recorder") || json_flag(permission, "agent");
-  each_object(json_list(object, "tracks"),
-              [&](JsonObject* track) { participant.tracks.push_back(read_track(track)); });
+  for (JsonObject* track : json_objects(object, "tracks")) {
+    participant.tracks.push_back(read_track(track));
+  }
   return participant;
 }
 
@@ -129,9 +115,9 @@ Egress read_egress(JsonObject* object) {
   egress.track = json_text(track, "trackId");
   egress.url = without_query(json_text(track, "websocketUrl"));
   if (egress.url.empty()) {
-    each_object(json_list(object, "streamResults"), [&](JsonObject* stream) {
+    for (JsonObject* stream : json_objects(object, "streamResults")) {
       if (egress.url.empty()) egress.url = without_query(json_text(stream, "url"));
-    });
+    }
   }
   if (egress.url.empty()) {
     egress.url = without_query(first_output_url(json_child(object, "egress")));
@@ -172,8 +158,9 @@ std::optional<std::vector<Participant>> parse_participants(std::string_view answ
   const JsonText json(answer);
   if (!json.object()) return std::nullopt;
   std::vector<Participant> participants;
-  each_object(json_list(json.object(), "participants"),
-              [&](JsonObject* object) { participants.push_back(read_participant(object)); });
+  for (JsonObject* object : json_objects(json.object(), "participants")) {
+    participants.push_back(read_participant(object));
+  }
   return participants;
 }
 
@@ -181,8 +168,9 @@ std::optional<std::vector<Egress>> parse_egress_list(std::string_view answer) {
   const JsonText json(answer);
   if (!json.object()) return std::nullopt;
   std::vector<Egress> list;
-  each_object(json_list(json.object(), "items"),
-              [&](JsonObject* object) { list.push_back(read_egress(object)); });
+  for (JsonObject* object : json_objects(json.object(), "items")) {
+    list.push_back(read_egress(object));
+  }
   return list;
 }
 

@@ -13,6 +13,7 @@
 namespace livekit {
 
 enum class TrackSource : unsigned { kMicrophone = 1, kScreenShareAudio = 2, kOther = 4 };
+inline constexpr unsigned kAllSources = 7;  // or'ed
 
 struct PublishedTrack {
   std::string sid;

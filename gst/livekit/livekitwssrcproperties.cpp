@@ -49,9 +49,6 @@ gint get_egress(const livekit::EgressSettings& settings) {
   return kEgressNone;
 }
 
-constexpr guint ALL_SOURCES = guint(livekit::TrackSource::kMicrophone) |
-                              guint(livekit::TrackSource::kScreenShareAudio) |
-                              guint(livekit::TrackSource::kOther);
 constexpr const gchar* DEFAULT_WEBHOOK_PATH = "/livekit/webhook";
 constexpr guint DEFAULT_POLL_INTERVAL_MS = 1000;
 
@@ -105,7 +102,6 @@ namespace livekit {
 Settings::Settings() {
   set_egress(egress, DEFAULT_EGRESS);
   egress.away_timeout_ms = DEFAULT_AWAY_TIMEOUT_MS;
-  egress.sources = ALL_SOURCES;
   egress.webhook_path = DEFAULT_WEBHOOK_PATH;
   egress.poll_interval_ms = DEFAULT_POLL_INTERVAL_MS;
   listener = default_listener(DEFAULT_PORT);
@@ -339,7 +335,7 @@ void install_egress_properties(GObjectClass* object_class) {
   g_object_class_install_property(
       object_class, PROP_SOURCES,
       g_param_spec_flags("sources", "Sources", "Which audio tracks are asked for",
-                         GST_TYPE_LIVEKIT_WS_SRC_SOURCES, ALL_SOURCES, kPlaying));
+                         GST_TYPE_LIVEKIT_WS_SRC_SOURCES, livekit::kAllSources, kPlaying));
   text(PROP_WEBHOOK_PATH, "webhook-path", "Webhook path",
        "Where LiveKit's webhooks are taken, on the same port; all elements of a port may have the "
        "same",

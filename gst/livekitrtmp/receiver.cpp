@@ -128,7 +128,6 @@ bool Receiver::on_media(const Media& media, int64_t now_us) {
   // Only where a handler of the application may run, which may stop the element.
   const auto self = complained_.contains(media.kind) ? nullptr : shared_from_this();
   if (!examine(media)) return true;
-  if (media.payload.empty()) return true;
   if (paused_ && !is_configuration(media)) return true;
   QueuedMedia item;
   item.kind = media.kind;

@@ -66,16 +66,10 @@ std::string data_line(std::string_view body, double at_s) {
   g_autofree guchar* bytes = encoded.empty() ? nullptr : g_base64_decode(encoded.c_str(), &length);
   const std::string data(bytes != nullptr ? reinterpret_cast<const char*>(bytes) : "", length);
   std::string identities;
-  JsonArray* list = livekit::json_list(object, "destinationIdentities");
-  for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
-    JsonNode* node = json_array_get_element(list, i);
-    if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING) continue;
-    identities +=
-        (identities.empty() ? "" : ", ") + livekit::json_quote(json_node_get_string(node));
-  }
-  char number[G_ASCII_DTOSTR_BUF_SIZE];
+  for (const std::string& identity : livekit::json_texts(object, "destinationIdentities"))
+    identities += (identities.empty() ? "" : ", ") + livekit::json_quote(identity);
   const bool readable = g_utf8_validate(data.data(), static_cast<gssize>(data.size()), nullptr);
-  return std::string("{\"at_s\": ") + g_ascii_formatd(number, sizeof number, "%.3f", at_s) +
+  return "{\"at_s\": " + json_seconds(at_s) +
          ", \"room\": " + livekit::json_quote(livekit::json_text(object, "room")) +
          ", \"topic\": " + livekit::json_quote(livekit::json_text(object, "topic")) +
          ", \"kind\": " + livekit::json_quote(livekit::json_text(object, "kind")) +
@@ -305,14 +299,8 @@ void ControlServer::handle_rooms(const ExchangePtr& exchange, const livekit::Vid
       refuse(exchange, denied());
     }
   } else if (method == "RoomService/ListRooms") {
-    std::vector<std::string> names;
-    JsonArray* list = livekit::json_list(json.object(), "names");
-    for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
-      const gchar* name = json_array_get_string_element(list, i);
-      if (name != nullptr) names.emplace_back(name);
-    }
     if (grants.room_list) {
-      respond(exchange, 200, rooms.list_rooms(names, now_s));
+      respond(exchange, 200, rooms.list_rooms(livekit::json_texts(json.object(), "names"), now_s));
     } else {
       refuse(exchange, denied());
     }
@@ -448,25 +436,22 @@ std::string ControlServer::summary() const {
   std::string sessions;
   for (const std::string& session : service_.sessions_json())
     sessions += (sessions.empty() ? "" : ", ") + session;
-  char number[G_ASCII_DTOSTR_BUF_SIZE];
-  return std::string("{\"now_s\": ") +
-         g_ascii_formatd(number, sizeof number, "%.3f", service_.now_s()) +
+  return "{\"now_s\": " + json_seconds(service_.now_s()) +
          ", \"over\": " + (service_.over() ? "true" : "false") + ", \"calls\": {" + calls +
          "}, \"webhooks_taken\": " + std::to_string(webhooks_.sent()) +
          ", \"webhooks_lost\": " + std::to_string(webhooks_.refused()) + ", \"sessions\": [" +
          sessions + "]}\n";
 }
 
-int run_control(const Options& options, const Prepared& prepared) {
-  const auto fail = [](const std::string& error) {
-    std::fprintf(stderr, "egress-sim: %s\n", error.c_str());
-    return 2;
-  };
+bool run_control(const Options& options, const Prepared& prepared, std::string& summary,
+                 std::string& error) {
   ControlOptions control = *options.control;
-  std::string error;
   if (!control.upstream.empty()) {
     const auto base = livekit::api_base_url(control.upstream, error);
-    if (!base) return fail("--upstream " + control.upstream + " is not a LiveKit server's address");
+    if (!base) {
+      error = "--upstream " + control.upstream + " is not a LiveKit server's address";
+      return false;
+    }
     control.upstream = *base;
   }
   EgressService::Settings settings;
@@ -481,7 +466,6 @@ int run_control(const Options& options, const Prepared& prepared) {
   };
   const guint signals[] = {g_unix_signal_add(SIGINT, quit, loop),
                            g_unix_signal_add(SIGTERM, quit, loop)};
-  std::string summary;
   bool listens = false;
   {
     ControlServer server(control, std::move(settings), prepared);
@@ -491,15 +475,7 @@ int run_control(const Options& options, const Prepared& prepared) {
   }
   for (const guint id : signals) g_source_remove(id);
   g_main_loop_unref(loop);
-  if (!listens) return fail(error);
-  std::FILE* file = options.summary_file.empty() || options.summary_file == "-"
-                        ? stdout
-                        : std::fopen(options.summary_file.c_str(), "w");
-  if (file == nullptr)
-    return fail("cannot write " + options.summary_file + ": " + std::strerror(errno));
-  std::fputs(summary.c_str(), file);
-  if (file != stdout) std::fclose(file);
-  return 0;
+  return listens;
 }
 
 }  // namespace egresssim

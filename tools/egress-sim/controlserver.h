@@ -71,7 +71,9 @@ class ControlServer {
   LoopTimers timers_;
 };
 
-// Serves until *stop is set or the process is asked to end. The exit status.
-int run_control(const Options& options, const Prepared& prepared);
+// Serves until the process is asked to end; `summary` is what happened, as JSON. False with
+// `error`.
+bool run_control(const Options& options, const Prepared& prepared, std::string& summary,
+                 std::string& error);
 
 }  // namespace egresssim

@@ -14,29 +14,9 @@ namespace {
 
 using livekit::json_child;
 using livekit::json_flag;
-using livekit::json_list;
+using livekit::json_objects;
 using livekit::json_text;
-
-std::vector<std::string> text_list(JsonObject* object, const char* name) {
-  std::vector<std::string> texts;
-  JsonArray* list = object != nullptr ? json_list(object, name) : nullptr;
-  for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
-    JsonNode* node = json_array_get_element(list, i);
-    if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING)
-      texts.emplace_back(json_node_get_string(node));
-  }
-  return texts;
-}
-
-std::vector<JsonObject*> object_list(JsonObject* object, const char* name) {
-  std::vector<JsonObject*> objects;
-  JsonArray* list = object != nullptr ? json_list(object, name) : nullptr;
-  for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
-    JsonNode* node = json_array_get_element(list, i);
-    if (JSON_NODE_HOLDS_OBJECT(node)) objects.push_back(json_node_get_object(node));
-  }
-  return objects;
-}
+using livekit::json_texts;
 
 // Enums are names or numbers.
 bool is_enum(JsonObject* object, const char* name, const char* value, int number) {
@@ -74,7 +54,7 @@ bool parse_v2(JsonObject* object, EgressRequest& request, TwirpError& error) {
     request.kind = EgressRequest::Kind::kMix;
   } else {
     request.kind = EgressRequest::Kind::kPeople;
-    for (JsonObject* route : object_list(audio, "routes")) {
+    for (JsonObject* route : json_objects(audio, "routes")) {
       EgressRoute one;
       one.identity = json_text(route, "participantIdentity");
       if (one.identity.empty()) {
@@ -90,13 +70,13 @@ bool parse_v2(JsonObject* object, EgressRequest& request, TwirpError& error) {
       return false;
     }
   }
-  for (JsonObject* output : object_list(object, "outputs")) {
+  for (JsonObject* output : json_objects(object, "outputs")) {
     JsonObject* stream = json_child(output, "stream");
     if (stream == nullptr || !is_enum(stream, "protocol", "WEBSOCKET", 3)) {
       error = invalid("egress-sim knows outputs of the kind stream, protocol WEBSOCKET, only");
       return false;
     }
-    for (std::string& url : text_list(stream, "urls")) request.urls.push_back(std::move(url));
+    for (std::string& url : json_texts(stream, "urls")) request.urls.push_back(std::move(url));
   }
   return true;
 }
@@ -107,10 +87,10 @@ bool parse_composite(JsonObject* object, EgressRequest& request, TwirpError& err
     error = invalid("egress-sim knows room composites with audio_only, only");
     return false;
   }
-  std::vector<JsonObject*> outputs = object_list(object, "streamOutputs");
+  std::vector<JsonObject*> outputs = json_objects(object, "streamOutputs");
   if (JsonObject* old = json_child(object, "stream")) outputs.push_back(old);
   for (JsonObject* output : outputs)
-    for (std::string& url : text_list(output, "urls")) request.urls.push_back(std::move(url));
+    for (std::string& url : json_texts(output, "urls")) request.urls.push_back(std::move(url));
   return true;
 }
 

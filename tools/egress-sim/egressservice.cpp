@@ -33,11 +33,6 @@ int64_t unix_ns() {
       .count();
 }
 
-std::string seconds(double value) {
-  char text[G_ASCII_DTOSTR_BUF_SIZE];
-  return g_ascii_formatd(text, sizeof text, "%.3f", value);
-}
-
 }  // namespace
 
 struct EgressService::Session {
@@ -114,23 +109,22 @@ const Room* EgressService::scenario_room(const std::string& name, size_t* index)
   return nullptr;
 }
 
+void EgressService::send_webhook(const std::string& event, const std::string& members,
+                                 const std::string& about) {
+  const int64_t utc_s = unix_ns() / 1'000'000'000;
+  const std::string id = make_sid("EV_", about + std::to_string(++webhook_number_));
+  webhooks_->send(webhook_body(event, members, id, utc_s), utc_s);
+}
+
 void EgressService::tell(const EgressRecord& record, const char* event) {
-  const int64_t now_s = unix_ns() / 1'000'000'000;
-  const std::string id = make_sid("EV_", record.id + std::to_string(++webhook_number_));
-  webhooks_->send(
-      webhook_body(event, "\"egressInfo\":" + egress_json(record, ProtoStyle::kWebhook), id, now_s),
-      now_s);
+  send_webhook(event, "\"egressInfo\":" + egress_json(record, ProtoStyle::kWebhook), record.id);
 }
 
 void EgressService::tell_happenings() {
   while (next_happening_ < happenings_.size() &&
          happenings_[next_happening_].at_s <= now_s() + 1e-3) {
     const ControlRooms::Happening& happening = happenings_[next_happening_++];
-    const int64_t utc_s = unix_ns() / 1'000'000'000;
-    webhooks_->send(
-        webhook_body(happening.event, happening.body,
-                     make_sid("EV_", happening.room + std::to_string(++webhook_number_)), utc_s),
-        utc_s);
+    send_webhook(happening.event, happening.body, happening.room);
     const bool unpublished = happening.event == "track_unpublished";
     if (!unpublished && happening.event != "room_finished") continue;
     // What they play ends by itself, for its end was known.
@@ -205,12 +199,8 @@ void EgressService::join(const std::string& id) {
   if (record(session).over()) return;
   session.joined = true;
   session.joined_s = now_s();
-  const int64_t utc_s = unix_ns() / 1'000'000'000;
-  webhooks_->send(
-      webhook_body("participant_joined",
-                   rooms_->guest_body({record(session).request.room, id, now_s()}, false),
-                   make_sid("EV_", id + std::to_string(++webhook_number_)), utc_s),
-      utc_s);
+  send_webhook("participant_joined",
+               rooms_->guest_body({record(session).request.room, id, session.joined_s}, false), id);
 }
 
 void EgressService::dial(const std::string& id) {
@@ -318,21 +308,23 @@ void EgressService::dial_people(const std::string& id, double asked_s) {
                                 prepared_.scenario.seed));
     }
   };
-  if (!settings_.ask_people) {
-    std::string missing;
+  const auto missing = [request](const auto& is_present) {
+    std::string last;
     for (const EgressRoute& route : request.routes)
-      if (!rooms_->is_present(request.room, route.identity, now_s())) missing = route.identity;
-    decide(missing);
+      if (!is_present(route.identity)) last = route.identity;
+    return last;
+  };
+  if (!settings_.ask_people) {
+    decide(missing([&](const std::string& identity) {
+      return rooms_->is_present(request.room, identity, now_s());
+    }));
     return;
   }
-  settings_.ask_people(request.room, [request, decide](People people) {
+  settings_.ask_people(request.room, [missing, decide](People people) {
     std::set<std::string> present;
     for (const livekit::Participant& one : people.value_or(std::vector<livekit::Participant>()))
       present.insert(one.identity);
-    std::string missing;
-    for (const EgressRoute& route : request.routes)
-      if (!present.contains(route.identity)) missing = route.identity;
-    decide(missing);
+    decide(missing([&](const std::string& identity) { return present.contains(identity); }));
   });
 }
 
@@ -456,12 +448,8 @@ void EgressService::finish(Session& session, EgressState state, const std::strin
   log(session, error.empty() ? state_name(state) : error);
   if (session.joined) {
     session.joined = false;
-    const int64_t utc_s = unix_ns() / 1'000'000'000;
-    webhooks_->send(
-        webhook_body("participant_left",
-                     rooms_->guest_body({own.request.room, own.id, session.joined_s}, true),
-                     make_sid("EV_", own.id + std::to_string(++webhook_number_)), utc_s),
-        utc_s);
+    send_webhook("participant_left",
+                 rooms_->guest_body({own.request.room, own.id, session.joined_s}, true), own.id);
   }
   session.ended_s = now_s();
   own.state = state;
@@ -503,15 +491,10 @@ void EgressService::update_stream(std::string_view body, const Answer& answer) {
   }
   const livekit::JsonText json(body);
   std::vector<std::string>& urls = own->request.urls;
-  const auto each = [&](const char* name, auto act) {
-    JsonArray* list = livekit::json_list(json.object(), name);
-    for (guint i = 0; list != nullptr && i < json_array_get_length(list); ++i) {
-      const gchar* url = json_array_get_string_element(list, i);
-      if (url != nullptr) act(std::string(url));
-    }
-  };
-  each("removeOutputUrls", [&](const std::string& url) { std::erase(urls, url); });
-  each("addOutputUrls", [&](const std::string& url) { urls.push_back(url); });
+  for (const std::string& url : livekit::json_texts(json.object(), "removeOutputUrls"))
+    std::erase(urls, url);
+  for (const std::string& url : livekit::json_texts(json.object(), "addOutputUrls"))
+    urls.push_back(url);
   own->updated_ns = unix_ns();
   if (urls.empty()) {
     end_session(*sessions_.at(own->id), "End reason: All streams removed");
@@ -589,10 +572,10 @@ std::vector<std::string> EgressService::sessions_json() const {
                   ", \"identity\": " + livekit::json_quote(session.identity) +
                   ", \"track\": " + livekit::json_quote(own.request.track) +
                   ", \"status\": " + livekit::json_quote(state_name(own.state)) +
-                  ", \"requested_s\": " + seconds(session.requested_s) + ", \"connected_s\": " +
-                  seconds(session.connected_s) + ", \"ended_s\": " + seconds(session.ended_s) +
-                  ", \"messages\": " + std::to_string(sent) +
-                  ", \"error\": " + livekit::json_quote(livekit::without_secrets(own.error, "")) +
+                  ", \"requested_s\": " + json_seconds(session.requested_s) +
+                  ", \"connected_s\": " + json_seconds(session.connected_s) + ", \"ended_s\": " +
+                  json_seconds(session.ended_s) + ", \"messages\": " + std::to_string(sent) +
+                  ", \"error\": " + json_string(livekit::without_secrets(own.error, "")) +
                   ", \"details\": " + livekit::json_quote(own.details) + "}");
   }
   return all;

@@ -67,7 +67,8 @@ class EgressService {
  private:
   struct Session;
 
-  void watch_simulator();
+  // `about`: whom the event is about, for its id.
+  void send_webhook(const std::string& event, const std::string& members, const std::string& about);
   void tell(const EgressRecord& record, const char* event);
   void tell_happenings();
   void accept(const EgressRequest& request, double asked_s, const Answer& answer);

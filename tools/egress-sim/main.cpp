@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // egress-sim: plays LiveKit's egress towards a receiver, from a scenario or from a capture.
 #include <gst/gst.h>
-#include <json-glib/json-glib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "controlserver.h"
 #include "options.h"
 #include "preparation.h"
+#include "protojson.h"
 #include "simulator.h"
 
 namespace egresssim {
@@ -39,6 +39,10 @@ bool write_text(const std::string& path, const std::string& text, std::string& e
   if (file != nullptr && file != stdout) written = std::fclose(file) == 0 && written;
   if (!written) error = "cannot write " + path + ": " + std::strerror(errno);
   return written;
+}
+
+bool write_summary(const Options& options, const std::string& text, std::string& error) {
+  return write_text(options.summary_file.empty() ? "-" : options.summary_file, text, error);
 }
 
 // When the first participant of all is there.
@@ -169,14 +173,6 @@ bool add_capture(const Options& options, Simulator& simulator, std::string& erro
   return true;
 }
 
-std::string json_text(const std::string& text) {
-  g_autoptr(JsonNode) node = json_node_new(JSON_NODE_VALUE);
-  g_autofree gchar* valid = g_utf8_make_valid(text.c_str(), -1);
-  json_node_set_string(node, valid);
-  g_autofree gchar* quoted = json_to_string(node, FALSE);
-  return quoted;
-}
-
 // By hand: json-glib writes a rounded 0.1 as 0.10000000000000001.
 std::string summary_json(const Simulator& simulator) {
   ConnectionStats sum;
@@ -192,8 +188,8 @@ std::string summary_json(const Simulator& simulator) {
     sum.dropped += stats.dropped;
     if (connection->error().empty()) continue;
     ++failed;
-    errors +=
-        (errors.empty() ? "" : ", ") + json_text(connection->label() + ": " + connection->error());
+    errors += (errors.empty() ? "" : ", ") +
+              json_string(connection->label() + ": " + connection->error());
   }
   std::string result = "{";
   const auto integer = [&](const char* name, uint64_t value) {
@@ -235,8 +231,7 @@ int run_composite(const Options& options, const Prepared& prepared) {
   for (size_t r = 0; r < rooms.size(); ++r) {
     CompositeInput input;
     input.room = &rooms[r];
-    for (size_t p = 0; p < rooms[r].participants.size(); ++p)
-      input.placements.push_back(prepared.placements.at({r, p}));
+    input.placements = prepared.of_room(r);
     input.timing = options.composite_timing;
     input.stalls = options.stalls;
     input.seed = prepared.scenario.seed;
@@ -266,7 +261,7 @@ int run_composite(const Options& options, const Prepared& prepared) {
     worst_s = std::max(worst_s, results[r].worst_lateness_s);
     if (results[r].error.empty()) continue;
     const std::string text = "room " + rooms[r].name + ": " + results[r].error;
-    errors += (errors.empty() ? "" : ", ") + json_text(text);
+    errors += (errors.empty() ? "" : ", ") + json_string(text);
     if (++failed <= 10) std::fprintf(stderr, "egress-sim: %s\n", text.c_str());
   }
   g_autofree gchar* summary = g_strdup_printf(
@@ -274,8 +269,7 @@ int run_composite(const Options& options, const Prepared& prepared) {
       ", \"lateness_worst_ms\": %d, \"started_utc_ms\": %" G_GINT64_FORMAT ", \"errors\": [%s]}\n",
       rooms.size(), failed, gint64(frames / kRateHz), int(std::lround(worst_s * 1e3)),
       gint64(std::llround(results[0].started_utc_s * 1e3)), errors.c_str());
-  if (!write_text(options.summary_file.empty() ? "-" : options.summary_file, summary, error))
-    return fail(error, 2);
+  if (!write_summary(options, summary, error)) return fail(error, 2);
   return failed > 0 ? 1 : 0;
 }
 
@@ -292,7 +286,11 @@ int run(const Options& options) {
 
   if (options.control) {
     if (!write_truth(options, prepared, 0, error)) return fail(error, 2);
-    return options.check ? 0 : run_control(options, prepared);
+    if (options.check) return 0;
+    std::string summary;
+    if (!run_control(options, prepared, summary, error) || !write_summary(options, summary, error))
+      return fail(error, 2);
+    return 0;
   }
 
   Simulator::Settings settings;
@@ -315,8 +313,7 @@ int run(const Options& options) {
     return fail(error, 2);
 
   const std::string summary = summary_json(simulator);
-  if (!write_text(options.summary_file.empty() ? "-" : options.summary_file, summary, error))
-    return fail(error, 2);
+  if (!write_summary(options, summary, error)) return fail(error, 2);
   int failed = 0;
   for (const auto& connection : simulator.connections()) {
     if (connection->error().empty()) continue;

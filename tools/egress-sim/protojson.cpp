@@ -22,6 +22,16 @@ std::string camel_case(std::string_view name) {
 
 }  // namespace
 
+std::string json_seconds(double value) {
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+  return g_ascii_formatd(text, sizeof text, "%.3f", value);
+}
+
+std::string json_string(const std::string& text) {
+  g_autofree gchar* valid = g_utf8_make_valid(text.c_str(), -1);
+  return livekit::json_quote(valid);
+}
+
 ProtoJson& ProtoJson::add(std::string_view name, std::string_view json, bool is_default) {
   if (is_default && style_ == ProtoStyle::kWebhook) return *this;
   const std::string key = style_ == ProtoStyle::kWebhook ? camel_case(name) : std::string(name);

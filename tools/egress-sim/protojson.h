@@ -12,6 +12,11 @@ namespace egresssim {
 
 enum class ProtoStyle { kAnswer, kWebhook };
 
+// "1.250", for members that are seconds.
+std::string json_seconds(double value);
+// With its quotes; what is not UTF-8 is marked.
+std::string json_string(const std::string& text);
+
 class ProtoJson {
  public:
   explicit ProtoJson(ProtoStyle style) : style_(style) {}

@@ -42,8 +42,7 @@ Caption caption_of(const std::string& body) {
   guchar* data = g_base64_decode(livekit::json_text(call.object(), "data").c_str(), &size);
   const livekit::JsonText json(std::string_view(reinterpret_cast<char*>(data), size));
   g_free(data);
-  JsonObject* segment =
-      json_array_get_object_element(livekit::json_list(json.object(), "segments"), 0);
+  JsonObject* segment = livekit::json_objects(json.object(), "segments").at(0);
   return {livekit::json_text(json.object(), "transcribedParticipantIdentity"),
           livekit::json_text(json.object(), "trackId"),
           livekit::json_text(segment, "id"),

@@ -35,8 +35,8 @@ CaptionPacket only(const Transcript& transcript) {
 }
 
 JsonObject* segment_of(const livekit::JsonText& json) {
-  JsonArray* segments = livekit::json_list(json.object(), "segments");
-  return segments ? json_array_get_object_element(segments, 0) : nullptr;
+  const auto segments = livekit::json_objects(json.object(), "segments");
+  return segments.empty() ? nullptr : segments.front();
 }
 
 std::string text_of(const CaptionPacket& packet) {
