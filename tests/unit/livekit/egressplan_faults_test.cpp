@@ -369,9 +369,7 @@ TEST_F(PlanTest, WhatStillSendsIsNotTakenForLost) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   run("TR_1", "EG_1");
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   plan->set_filter({}, now);
   answer_stops(kNobody, 60'000);
   EXPECT_EQ(count(Kind::kStart), 0u) << "it would be heard twice";

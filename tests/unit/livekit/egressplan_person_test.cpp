@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Egresses of people, of pairs and of the room, told to the plan one story at a time.
+// Egresses of people and of pairs, told to the plan one story at a time.
 #include "egressplan.h"
 
 #include "planfixture.h"
@@ -123,9 +123,7 @@ TEST_F(PersonPlanTest, ExcludedWhileRunningIsStoppedAtOnce) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   const PlanAction start = dial_next("EG_1");
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   stop_next(start);
   pass(60'000);
   EXPECT_EQ(count(Kind::kStart), 0u);
@@ -139,9 +137,7 @@ TEST_F(PersonPlanTest, ExcludedBeforeItsAnswerMayNotDialIn) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   const PlanAction start = next(Kind::kStart);
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   EXPECT_EQ(next(Kind::kRevoke).session, start.session);
 }
 
@@ -152,9 +148,7 @@ TEST_F(PersonPlanTest, ExcludedWhileAwayIsStoppedToo) {
   dial_next("EG_1");
   room.clear();
   hook("participant_left", person("alice"));
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   EXPECT_EQ(count(Kind::kStop), 1u) << "he may come back any time";
 }
 
@@ -445,9 +439,7 @@ TEST_F(PairPlanTest, ExcludingOneStopsBothAndTheOtherIsAskedForAtOnce) {
   pass(0);
   dial_next("EG_1");
   pass(20'000);
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
   plan->on_stop_answer("EG_1", now);
   pass(100);
@@ -532,100 +524,6 @@ TEST_F(PairPlanTest, MessagesAreAboutEach) {
   EXPECT_EQ(std::count(told.begin(), told.end(), "connected"), 2);
   plan->shut_down(now);
   EXPECT_EQ(plan->unfinished(), People{"alice and bob (EG_1)"});
-}
-
-// ---- the room's mix
-// ------------------------------------------------------------------------------
-
-TEST_F(MixPlanTest, OneForTheRoomFromTheFirstTrackOn) {
-  make();
-  room = {person("alice")};
-  pass(5000);
-  EXPECT_EQ(count(Kind::kStart), 0u) << "nobody speaks";
-  room = {person("alice", {"TR_1"})};
-  pass(1000);
-  const PlanAction start = dial_next("EG_1");
-  EXPECT_EQ(start.key, "room/mix");
-  EXPECT_TRUE(start.people.empty());
-  room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};
-  pass(60'000);
-  EXPECT_EQ(count(Kind::kStart), 0u);
-  EXPECT_EQ(count(Kind::kStop), 0u);
-}
-
-TEST_F(MixPlanTest, WhenAllHaveGoneForLongItIsStopped) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const PlanAction start = dial_next("EG_1");
-  room = {person("alice")};
-  pass(50'000);
-  room = {person("alice", {"TR_2"})};
-  pass(50'000);
-  EXPECT_EQ(count(Kind::kStop), 0u);
-  room = {person("alice")};
-  pass(65'000);
-  stop_next(start);
-  pass(60'000);
-  EXPECT_EQ(count(Kind::kStart), 0u);
-  room = {person("alice", {"TR_3"})};
-  pass(1000);
-  EXPECT_EQ(count(Kind::kStart), 1u);
-}
-
-TEST_F(MixPlanTest, TheRoomEndsAndOpensAgain) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const PlanAction start = dial_next("EG_1");
-  room.clear();
-  pass(20'000);
-  plan->on_connection_ended(start.session, now);
-  hook("egress_ended", people_egress("EG_1", start.key, EgressStatus::kComplete));
-  pass(100'000);
-  EXPECT_EQ(count(Kind::kStart), 0u);
-  room = {person("bob", {"TR_2"})};
-  pass(1000);
-  EXPECT_EQ(count(Kind::kStart), 1u);
-}
-
-TEST_F(MixPlanTest, WhoIsExcludedMustNotBeInAMix) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const PlanAction start = dial_next("EG_1");
-  EgressFilter filter;
-  filter.exclude = {"mallory"};
-  plan->set_filter(filter, now);
-  stop_next(start);
-  pass(60'000);
-  EXPECT_EQ(count(Kind::kStart), 0u) << "everybody would be in it";
-  plan->set_filter({}, now);
-  pass(1000);
-  EXPECT_EQ(count(Kind::kStart), 1u);
-}
-
-TEST_F(MixPlanTest, WhoIsExcludedBeforeItBeginsMustNotBeInIt) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const PlanAction start = next(Kind::kStart);
-  EgressFilter filter;
-  filter.exclude = {"mallory"};
-  plan->set_filter(filter, now);
-  EXPECT_EQ(next(Kind::kRevoke).session, start.session);
-}
-
-TEST_F(MixPlanTest, AKilledOneIsReplaced) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const PlanAction start = dial_next("EG_1");
-  pass(15'000);
-  plan->on_connection_ended(start.session, now);
-  hook("egress_ended", people_egress("EG_1", start.key, EgressStatus::kFailed, "signal: killed"));
-  pass(100);
-  EXPECT_EQ(count(Kind::kStart), 1u);
 }
 
 }  // namespace

@@ -119,9 +119,7 @@ TEST_F(PlanTest, ExcludedWhileRunningIsStopped) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   const uint64_t session = run("TR_1", "EG_1");
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
   plan->on_stop_answer("EG_1", now);
   plan->on_connection_ended(session, now + 3000);
@@ -136,9 +134,7 @@ TEST_F(PlanTest, ExcludedBeforeTheAnswerMayNotDialIn) {
   pass(0);
   const PlanAction alice = next(Kind::kStart);
   const PlanAction bob = next(Kind::kStart);
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   EXPECT_EQ(next(Kind::kRevoke).session, alice.session) << "not only when it can be stopped";
   EXPECT_EQ(count(Kind::kRevoke), 0u);
   plan->set_filter({}, now);
@@ -183,9 +179,7 @@ TEST_F(PlanTest, WithoutPollsIncludedAgainIsAskedForAtOnce) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   const uint64_t session = run("TR_1", "EG_1");
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   plan->on_connection_ended(session, now);
   plan->on_stop_answer(next(Kind::kStop).egress, now);
   pass(60'000);
@@ -200,9 +194,7 @@ TEST_F(PlanTest, ExcludedAndIncludedAgainIsNotHeardTwice) {
   room = {person("alice", {"TR_1"})};
   pass(0);
   const uint64_t session = run("TR_1", "EG_1");
-  EgressFilter filter;
-  filter.exclude = {"alice"};
-  plan->set_filter(filter, now);
+  exclude("alice");
   next(Kind::kStop);
   plan->on_stop_answer("EG_1", now);
   plan->set_filter({}, now);

@@ -68,6 +68,13 @@ class PlanTest : public ::testing::Test {
     take();
   }
 
+  // From now on; everybody else may be heard.
+  void exclude(const std::string& identity) {
+    EgressFilter filter;
+    filter.exclude = {identity};
+    plan->set_filter(filter, now);
+  }
+
   // Takes over what is to be done.
   void take() {
     for (PlanAction& action : plan->take_actions()) {

@@ -5,10 +5,8 @@
 #include <gtest/gtest.h>
 #include <libsoup/soup.h>
 
-#include <condition_variable>
-#include <mutex>
-
 #include "fakeapi.h"
+#include "twirpcall.h"
 
 // The made-up API is a SoupServer, and soup_server_listen_local() keeps its addresses
 // (libsoup 3.2). Too deep in GLib for a suppression to name it, so this program alone is not
@@ -81,28 +79,7 @@ TEST(Answers, WhatTheyMean) {
 class TwirpTest : public ::testing::Test {
  protected:
   TwirpAnswer call(const std::string& url, uint32_t timeout_ms = 10000) {
-    TwirpAnswer got;
-    bool done = false;
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::unique_ptr<TwirpClient> client;
-    const auto thread = ControlThread::acquire();
-    thread->run([&] {
-      client = std::make_unique<TwirpClient>(thread, url, ApiCredentials{"key", kSecret});
-      client->call("livekit.Egress/ListEgress", "{\"x\":1}", {}, timeout_ms,
-                   [&](TwirpAnswer answer) {
-                     const std::lock_guard lock(mutex);
-                     got = std::move(answer);
-                     done = true;
-                     changed.notify_one();
-                   });
-    });
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, std::chrono::seconds(20), [&] { return done; });
-    EXPECT_TRUE(done);
-    lock.unlock();
-    thread->run([&] { client.reset(); });
-    return got;
+    return call_once(url, kSecret, "{\"x\":1}", timeout_ms, std::chrono::seconds(20));
   }
   FakeApi api_;
 };

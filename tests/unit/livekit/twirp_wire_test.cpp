@@ -11,15 +11,14 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "twirp.h"
+#include "twirpcall.h"
 
 // LeakSanitizer itself crashes (signal 11 in its tracer) once a TLS client of GIO has run in this
 // program, so it is not searched for leaks; twirp_test says why its like is not either.
@@ -101,26 +100,7 @@ class WireServer {
 };
 
 TwirpAnswer call(const std::string& url, uint32_t timeout_ms) {
-  TwirpAnswer got;
-  bool done = false;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::unique_ptr<TwirpClient> client;
-  const auto thread = ControlThread::acquire();
-  thread->run([&] {
-    client = std::make_unique<TwirpClient>(thread, url, ApiCredentials{"key", kSecret});
-    client->call("livekit.Egress/ListEgress", "{}", {}, timeout_ms, [&](TwirpAnswer answer) {
-      const std::lock_guard lock(mutex);
-      got = std::move(answer);
-      done = true;
-      changed.notify_one();
-    });
-  });
-  std::unique_lock lock(mutex);
-  changed.wait_for(lock, std::chrono::seconds(30), [&] { return done; });
-  EXPECT_TRUE(done);
-  lock.unlock();
-  thread->run([&] { client.reset(); });
+  const TwirpAnswer got = call_once(url, kSecret, "{}", timeout_ms, std::chrono::seconds(30));
   EXPECT_FALSE(got.ok);
   EXPECT_EQ(got.failure.text.find(kSecret), std::string::npos);
   EXPECT_EQ(got.failure.text.find("eyJ"), std::string::npos);
