@@ -2,13 +2,15 @@
 #include "speech/voiceactivity.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace speech {
 namespace {
 
 constexpr double kGateDbov = -65.0;
-constexpr int kWindowsUntilReset = 31;  // 1 s
+constexpr int kHeardQuietWindows = 31;  // 1 s
+constexpr int kWarmUpWindows = 10;      // more of them change nothing
 
 }  // namespace
 
@@ -20,18 +22,24 @@ double level_dbov(std::span<const float> samples) {
 }
 
 float GatedVoiceActivity::probability(std::span<const float> window) {
-  if (level_dbov(window) >= kGateDbov) {
-    quiet_windows_ = 0;
-    return model_->probability(window);
+  if (level_dbov(window) < kGateDbov) {
+    if (!is_fresh_ && quiet_windows_ < kHeardQuietWindows) {
+      quiet_windows_++;
+      model_->probability(window);
+    }
+    return 0.0F;
   }
-  quiet_windows_++;
-  // The pause between two words is still heard by the model, so that it knows what went before.
-  if (quiet_windows_ < kWindowsUntilReset) model_->probability(window);
-  if (quiet_windows_ == kWindowsUntilReset) model_->reset();
-  return 0.0F;
+  if (is_fresh_) {
+    const std::array<float, kWindowSamples> silence{};
+    for (int i = 0; i < kWarmUpWindows; i++) model_->probability(silence);
+    is_fresh_ = false;
+  }
+  quiet_windows_ = 0;
+  return model_->probability(window);
 }
 
 void GatedVoiceActivity::reset() {
+  is_fresh_ = true;
   quiet_windows_ = 0;
   model_->reset();
 }

@@ -27,7 +27,9 @@ class VoiceActivity {
 double level_dbov(std::span<const float> samples);
 
 // Spares the model windows that are too quiet to hold speech: muted tracks send exact zeros all
-// day. After a second of them the model starts afresh.
+// day. The model hears the first second of a silence and then nothing until there is sound again;
+// what it remembers is how silence sounds. A model that remembers nothing, or hears zeros for
+// minutes, doubts the first words: docs/figures.md has the numbers.
 class GatedVoiceActivity : public VoiceActivity {
  public:
   explicit GatedVoiceActivity(std::unique_ptr<VoiceActivity> model) : model_(std::move(model)) {}
@@ -36,6 +38,7 @@ class GatedVoiceActivity : public VoiceActivity {
 
  private:
   std::unique_ptr<VoiceActivity> model_;
+  bool is_fresh_ = true;  // the model remembers nothing
   int quiet_windows_ = 0;
 };
 

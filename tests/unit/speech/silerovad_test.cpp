@@ -9,6 +9,7 @@
 
 #include "speech/matrix.h"
 #include "speech/speechfiles.h"
+#include "wavfile.h"
 
 namespace speech {
 namespace {
@@ -127,11 +128,40 @@ TEST(GatedVoiceActivity, QuietWindowsAreNoSpeechAndSoonCostNothing) {
   GatedVoiceActivity gate(std::make_unique<Counter>(calls, resets));
   const std::vector<float> loud(kWindowSamples, 0.01F);
   const std::vector<float> quiet(kWindowSamples, 0.0005F);  // -66 dBov
-  EXPECT_EQ(gate.probability(loud), 0.8F);
   for (int i = 0; i < 1000; i++) EXPECT_EQ(gate.probability(quiet), 0);
-  EXPECT_EQ(calls, 31);
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(gate.probability(loud), 0.8F);
+  const int warm_up = calls - 1;
+  EXPECT_GT(warm_up, 0);
+  for (int i = 0; i < 1000; i++) EXPECT_EQ(gate.probability(quiet), 0);
+  EXPECT_EQ(calls, warm_up + 1 + 31);
+  EXPECT_EQ(gate.probability(loud), 0.8F);
+  EXPECT_EQ(calls, warm_up + 1 + 31 + 1);
+  EXPECT_EQ(resets, 0);
+  gate.reset();
   EXPECT_EQ(resets, 1);
   EXPECT_EQ(gate.probability(loud), 0.8F);
+  EXPECT_EQ(calls, 2 * (warm_up + 1) + 31 + 1);
+}
+
+// A track that was muted, or silent with DTX, and one that begins with speech.
+TEST_F(SileroVadTest, TheFirstWordsAfterSilenceAreNotDoubted) {
+  const auto file = find_speech_files("").directory / "moonshine_voice" / "assets" / "beckett.wav";
+  const std::vector<float> clip = read_wav(file, kSampleRateHz);
+  ASSERT_FALSE(clip.empty());
+  size_t onset = 0;  // in windows
+  const auto window = [&](size_t i) {
+    return std::span(clip).subspan(i * kWindowSamples, kWindowSamples);
+  };
+  while (level_dbov(window(onset)) < -40) onset++;
+  const std::vector<float> silence(kWindowSamples);
+  GatedVoiceActivity gate(std::make_unique<SileroVad>(weights_));
+  for (int round = 0; round < 3; round++) {
+    for (size_t i = onset; i < onset + 20; i++) {
+      EXPECT_GT(gate.probability(window(i)), 0.5) << "round " << round << ", window " << i - onset;
+    }
+    for (int i = 0; i < 3000; i++) EXPECT_EQ(gate.probability(silence), 0);
+  }
 }
 
 TEST(Level, KnownValues) {

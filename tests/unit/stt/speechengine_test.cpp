@@ -13,7 +13,7 @@
 #include "speech/speechfiles.h"
 #include "stt/engines/engine.h"
 #include "stt/transcriber.h"
-#include "wavfile.h"
+#include "../speech/wavfile.h"
 
 namespace stt {
 namespace {
