@@ -387,10 +387,7 @@ void EgressController::stop(const std::string& id) {
 }
 
 void EgressController::check_ends() {
-  if (drained_ && plan_->finished() && plan_->quiet()) {
-    drain_timeout_.reset();
-    std::exchange(drained_, nullptr)();
-  }
+  if (plan_->finished() && plan_->quiet()) end_drain();
   if (!shutting_down_ || !plan_->finished()) return;
   const std::lock_guard lock(mutex_);
   stopped_ = true;
@@ -400,8 +397,21 @@ void EgressController::check_ends() {
 gboolean EgressController::on_drain_over(gpointer data) {
   auto* const self = static_cast<EgressController*>(data);
   const GSourcePtr current = std::move(self->drain_timeout_);
-  if (self->drained_) std::exchange(self->drained_, nullptr)();
+  self->end_drain();
   return G_SOURCE_REMOVE;
+}
+
+void EgressController::end_drain() {
+  if (!drained_) return;
+  drain_timeout_.reset();
+  tell_unfinished(plan_->unfinished());
+  std::exchange(drained_, nullptr)();
+}
+
+void EgressController::tell_unfinished(std::vector<std::string> egresses) {
+  if (egresses.empty() || egresses == unfinished_) return;
+  unfinished_ = std::move(egresses);
+  observer_->on_unfinished(unfinished_);
 }
 
 void EgressController::drain(std::function<void()> done) {
@@ -415,10 +425,12 @@ void EgressController::drain(std::function<void()> done) {
     g_source_set_callback(drain_timeout_.get(), on_drain_over, this, nullptr);
     g_source_attach(drain_timeout_.get(), thread_->context());
     tell_plan([this](EgressPlan& plan) { plan.shut_down(now_ms()); });
+    // At once: when the stream has ended, nobody may read messages any more.
+    tell_unfinished(plan_->lost());
   });
 }
 
-std::vector<std::string> EgressController::shut_down() {
+void EgressController::shut_down() {
   thread_->post([this] {
     shutting_down_ = true;
     tell_plan([this](EgressPlan& plan) { plan.shut_down(now_ms()); });
@@ -427,12 +439,10 @@ std::vector<std::string> EgressController::shut_down() {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::milliseconds(kShutdownMs), [this] { return stopped_; });
   }
-  std::vector<std::string> unfinished;
-  thread_->run([this, &unfinished] {
-    if (plan_) unfinished = plan_->unfinished();
+  thread_->run([this] {
+    if (plan_) tell_unfinished(plan_->unfinished());
     close();
   });
-  return unfinished;
 }
 
 }  // namespace livekit

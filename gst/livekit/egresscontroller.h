@@ -72,6 +72,8 @@ class EgressObserver {
   virtual void on_egress_step(const PlanAction& step) = 0;
   // Somebody's name, safe to show; metadata and attributes (a JSON object) as they are.
   virtual void on_participant(const std::string& identity, const ParticipantText& text) = 0;
+  // All were to be stopped, and these may still run.
+  virtual void on_unfinished(const std::vector<std::string>& egresses) = 0;
 };
 
 class EgressController final : public HookSink {
@@ -93,11 +95,11 @@ class EgressController final : public HookSink {
   void on_session(uint64_t session, bool connected);
 
   // Stops all egresses and runs `done` on the control thread once they are stopped and have sent
-  // what was on its way, or after 5 s.
+  // what was on its way, or after 5 s. The observer learns before of those that may still run.
   void drain(std::function<void()> done);
-  // Stops all egresses, and waits for that for 2 s at most. Returns those that may still run. The
-  // observer is not called any more after this.
-  std::vector<std::string> shut_down();
+  // Stops all egresses, and waits for that for 2 s at most. The observer learns of those that may
+  // still run, if it does not know, and is not called any more after this.
+  void shut_down();
 
  private:
   enum class Probe { kWaiting, kGood, kHopeless };
@@ -118,6 +120,8 @@ class EgressController final : public HookSink {
   void stop(const std::string& id);
   void note_probe(Probe& probe, const TwirpAnswer& answer);
   void check_ends();
+  void end_drain();
+  void tell_unfinished(std::vector<std::string> egresses);
   void close();
 
   const ControllerConfig config_;
@@ -132,6 +136,7 @@ class EgressController final : public HookSink {
   GSourcePtr wake_;
   GSourcePtr drain_timeout_;
   std::function<void()> drained_;
+  std::vector<std::string> unfinished_;  // that the observer knows of
   bool shutting_down_ = false;
 
   std::mutex mutex_;  // guards what follows

@@ -291,6 +291,7 @@ void EgressPlan::on_start_failed(uint64_t session, const CallFailure& failure, i
   // Who has dialled in, runs, whatever the answer.
   switch (slot->dialled ? CallFailure::Kind::kUnreachable : failure.kind) {
     case CallFailure::Kind::kUnreachable:
+    case CallFailure::Kind::kTimedOut:
       // It may have been started all the same: the list will tell.
       service_down_ = true;
       slot->state = Slot::State::kUncertain;
@@ -423,6 +424,7 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
   }
   unsigned doubts = 0;
   if (failure.kind == CallFailure::Kind::kUnavailable) doubts = kNobodyHasIt;
+  if (failure.kind == CallFailure::Kind::kTimedOut) doubts = kNobodyAnswers;
   if (failure.kind == CallFailure::Kind::kUnreachable && reachable_) doubts = 1;
   if (const auto found = strays_.find(id); found != strays_.end()) {
     Stray& stray = found->second;
@@ -499,8 +501,14 @@ std::vector<std::string> EgressPlan::unfinished() const {
     const std::string which = slot.track + (both ? ", " : "") + slot.egress;
     names.push_back(who + (which.empty() ? "" : " (" + which + ")"));
   }
+  for (const auto& [id, stray] : strays_) names.push_back(stray.name(id));
+  return names;
+}
+
+std::vector<std::string> EgressPlan::lost() const {
+  std::vector<std::string> names;
   for (const auto& [id, stray] : strays_) {
-    names.push_back(stray.track.empty() ? id : stray.track + " (" + id + ")");
+    if (stray.lost()) names.push_back(stray.name(id));
   }
   return names;
 }

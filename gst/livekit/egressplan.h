@@ -51,6 +51,7 @@ struct PlanConfig {
 struct CallFailure {
   enum class Kind {
     kUnreachable,  // no answer: what was asked for may have happened or not
+    kTimedOut,     // the same, as the server says (408): nobody behind it has answered
     kUnavailable,  // the server has nobody to do it now (503), or too much to do (429)
     kNotFound,
     kDenied,   // key, secret or grant
@@ -128,6 +129,8 @@ class EgressPlan {
   bool finished() const;
   // Egresses that may still run: "identity (track, egress)".
   std::vector<std::string> unfinished() const;
+  // Those of them of which it is known that nobody answers for them.
+  std::vector<std::string> lost() const;
   // No connection is open.
   bool quiet() const;
 

@@ -16,9 +16,11 @@ inline constexpr int64_t kLongestWaitMs = 30000;
 inline constexpr int64_t kListLagMs = 1000;
 // Asking a server that has nobody for it costs next to nothing, and audio has to flow again soon.
 inline constexpr int64_t kLongestProbeWaitMs = 1000;
-// Its machine is taken for lost after four answers to stops that nobody has it, or so many stops
-// without an answer, though the server answers else.
+// Its machine is taken for lost after two answers to stops that it did not answer (each takes the
+// server 3 s), four that nobody has it, or so many stops without an answer, though the server
+// answers else.
 inline constexpr unsigned kLostAfter = 16;
+inline constexpr unsigned kNobodyAnswers = 8;
 inline constexpr unsigned kNobodyHasIt = 4;
 
 struct EgressPlan::Person {
@@ -102,6 +104,9 @@ struct EgressPlan::Stray {
 
   // Its machine is lost. Nothing waits for it any more; should it live, it is stopped one day.
   bool lost() const { return doubts >= kLostAfter; }
+  std::string name(const std::string& id) const {
+    return track.empty() ? id : track + " (" + id + ")";
+  }
 };
 
 }  // namespace livekit

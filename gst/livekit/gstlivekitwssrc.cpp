@@ -145,6 +145,17 @@ class EgressReporter final : public livekit::EgressObserver {
   void on_participant(const std::string& identity, const livekit::ParticipantText& text) override {
     if (const auto room = room_.lock()) room->describe(identity, text);
   }
+  void on_unfinished(const std::vector<std::string>& egresses) override {
+    std::string names;
+    for (const std::string& name : egresses) {
+      names += (names.empty() ? "" : ", ") + livekit::printable_name(name);
+    }
+    GST_ELEMENT_WARNING(element_, RESOURCE, CLOSE,
+                        ("These egresses could not be stopped and may still run: %s. "
+                         "The next start with the same public-url and room stops them.",
+                         names.c_str()),
+                        ("room %s", room_name_.c_str()));
+  }
 
  private:
   GstElement* const element_;
@@ -241,16 +252,7 @@ void stop_egresses(GstLivekitWsSrc* self) {
     listener = priv->listener;
   }
   if (listener) listener->remove_hook(controller.get());
-  std::string names;
-  for (const std::string& name : controller->shut_down()) {
-    names += (names.empty() ? "" : ", ") + livekit::printable_name(name);
-  }
-  if (names.empty()) return;
-  GST_ELEMENT_WARNING(self, RESOURCE, CLOSE,
-                      ("These egresses could not be stopped in time and may still run: %s. "
-                       "The next start with the same public-url and room stops them.",
-                       names.c_str()),
-                      (nullptr));
+  controller->shut_down();
 }
 
 // Who is in the room, and one egress a track. False after an error was posted.

@@ -30,6 +30,7 @@ CallFailure::Kind kind_of(unsigned http_status) {
     case 404:
       return CallFailure::Kind::kNotFound;
     case 408:
+      return CallFailure::Kind::kTimedOut;
     case 502:
     case 504:
       return CallFailure::Kind::kUnreachable;  // a proxy gave up: it may have been done

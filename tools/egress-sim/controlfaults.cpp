@@ -14,6 +14,7 @@ constexpr std::pair<const char*, ControlFault::Kind> kKinds[] = {
     {"fail", ControlFault::Kind::kFail},
     {"no-dial", ControlFault::Kind::kNoDial},
     {"kill", ControlFault::Kind::kKill},
+    {"lose", ControlFault::Kind::kLose},
     {"kill-after", ControlFault::Kind::kKillAfter},
     {"delay", ControlFault::Kind::kDelay},
     {"hang", ControlFault::Kind::kHang},
@@ -33,7 +34,7 @@ std::optional<ControlFault> parse_fault(std::string_view text, double now_s, std
   const auto fail = [&](const std::string& what) {
     error = "fault " + std::string(text) + ": " + what +
             "; it is KIND@FROM[:SECONDS][=WHO] with the kinds unavailable, fail, no-dial, kill, "
-            "kill-after, delay, hang and down";
+            "lose, kill-after, delay, hang and down";
     return std::nullopt;
   };
   std::string rest(text);

@@ -15,6 +15,7 @@ struct ControlFault {
     kFail,         // starts are answered with 200, and fail
     kNoDial,       // starts are answered with 200, and nobody dials
     kKill,         // the handlers of running sessions die at from_s
+    kLose,         // so do their machines: LiveKit hears nothing of it
     kKillAfter,    // every session's handler dies length_s after it has connected
     kDelay,        // answers come length_s late
     kHang,         // there are no answers

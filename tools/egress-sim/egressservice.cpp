@@ -22,6 +22,7 @@ constexpr double kJoin_s = 0.15;
 constexpr double kDial_s = 0.30;
 constexpr double kFirstDial_s = 0.80;  // of a room
 constexpr double kPeoplePatience_s = 30;
+constexpr double kStopPatience_s = 3;  // for an answer of whoever runs it
 constexpr double kPoll_s = 0.25;
 // No track of a real room lasts longer here; silence is planned ahead.
 constexpr double kLongest_s = 6 * 3600.0;
@@ -46,6 +47,7 @@ struct EgressService::Session {
   bool joined = false;
   double joined_s = 0;
   bool killed = false;
+  bool lost = false;  // its machine, of which nobody learns
   // Room composite: what plays it.
   std::atomic<int> stop = 0;
   std::jthread player;
@@ -80,15 +82,17 @@ void EgressService::begin() {
     happenings_ = rooms_->happenings();
     tell_happenings();
   }
-  for (const ControlFault& fault : faults_.all())
-    if (fault.kind == ControlFault::Kind::kKill)
-      timers_.after(fault.from_s - now_s(), [this, fault] { kill(fault); });
+  for (const ControlFault& fault : faults_.all()) plan(fault);
 }
 
 void EgressService::add_fault(ControlFault fault) {
-  if (begun() && fault.kind == ControlFault::Kind::kKill)
-    timers_.after(fault.from_s - now_s(), [this, fault] { kill(fault); });
+  if (begun()) plan(fault);
   faults_.add(std::move(fault));
+}
+
+void EgressService::plan(const ControlFault& fault) {
+  if (fault.kind == ControlFault::Kind::kKill || fault.kind == ControlFault::Kind::kLose)
+    timers_.after(fault.from_s - now_s(), [this, fault] { kill(fault); });
 }
 
 EgressRecord& EgressService::record(const Session& session) {
@@ -419,6 +423,7 @@ void EgressService::on_change(size_t index) {
     activate(session);
     return;
   }
+  if (session.lost) return;
   const std::string error = connection.error();
   if (session.killed) {
     finish(session, EgressState::kFailed, "signal: killed", 500);
@@ -435,7 +440,7 @@ void EgressService::on_change(size_t index) {
 
 void EgressService::ending(Session& session, const std::string& details) {
   EgressRecord& own = record(session);
-  if (own.state != EgressState::kActive) return;
+  if (own.state != EgressState::kActive || session.lost) return;
   own.state = EgressState::kEnding;
   own.details = details;
   own.updated_ns = unix_ns();
@@ -472,6 +477,13 @@ void EgressService::stop(const std::string& id, const Answer& answer) {
     return;
   }
   Session& session = *sessions_.at(id);
+  if (session.lost) {
+    timers_.after(kStopPatience_s, [answer] {
+      const TwirpError refusal{408, "deadline_exceeded", "twirp error unknown: request timed out"};
+      answer(&refusal, "");
+    });
+    return;
+  }
   if (record(session).state == EgressState::kStarting && !session.connection) {
     finish(session, EgressState::kAborted, "Stop called before pipeline could start", 412);
   } else {
@@ -506,7 +518,10 @@ void EgressService::kill(const ControlFault& fault) {
   for (const auto& [id, session] : sessions_) {
     const bool asked = fault.who.empty() || fault.who == session->identity ||
                        fault.who == record(*session).request.track;
-    if (asked) kill(*session);
+    if (!asked) continue;
+    session->lost = session->lost || (fault.kind == ControlFault::Kind::kLose &&
+                                      session->connection && !record(*session).over());
+    kill(*session);
   }
 }
 
@@ -557,8 +572,9 @@ bool EgressService::over() const {
   for (const Room& room : prepared_.scenario.rooms)
     last_s = std::max(last_s, rooms_->closed_s(room) - ControlRooms::kDeparture_s);
   const auto& all = records_.all();
-  return now_s() > last_s &&
-         std::all_of(all.begin(), all.end(), [](const EgressRecord& one) { return one.over(); });
+  return now_s() > last_s && std::all_of(all.begin(), all.end(), [this](const EgressRecord& one) {
+           return one.over() || sessions_.at(one.id)->lost;
+         });
 }
 
 std::vector<std::string> EgressService::sessions_json() const {
@@ -575,6 +591,7 @@ std::vector<std::string> EgressService::sessions_json() const {
                   ", \"requested_s\": " + json_seconds(session.requested_s) +
                   ", \"connected_s\": " + json_seconds(session.connected_s) + ", \"ended_s\": " +
                   json_seconds(session.ended_s) + ", \"messages\": " + std::to_string(sent) +
+                  ", \"lost\": " + (session.lost ? "true" : "false") +
                   ", \"error\": " + json_string(livekit::without_secrets(own.error, "")) +
                   ", \"details\": " + livekit::json_quote(own.details) + "}");
   }

@@ -83,6 +83,7 @@ class EgressService {
   void ending(Session& session, const std::string& details);
   void finish(Session& session, EgressState state, const std::string& error, int error_code);
   void end_session(Session& session, const std::string& details);
+  void plan(const ControlFault& fault);
   void kill(const ControlFault& fault);
   void kill(Session& session);
   void poll_people();

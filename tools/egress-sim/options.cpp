@@ -31,7 +31,7 @@ LiveKit's side of the API (instead of dialling by itself):
   --control [ADDRESS:]PORT   answers LiveKit's egress API and dials where it is told to; without
                     --upstream it also knows who is in the rooms: those of the scenario, which
                     starts with the first call
-  --fault KIND@FROM[:SECONDS][=WHO]   unavailable, fail, no-dial, kill, kill-after, delay, hang, down
+  --fault KIND@FROM[:SECONDS][=WHO]   unavailable, fail, no-dial, kill, lose, kill-after, delay, hang, down
 
 In URL, FILE and FOLDER {room} stands for the room's name; in the WebSocket's URL also {identity},
 {track}, {name} and {token} for the connection's own.

@@ -26,17 +26,22 @@ using livekit::FakeApi;
 
 class Counter final : public livekit::EgressObserver {
  public:
-  explicit Counter(std::atomic<int>& running) : running_(running) {}
+  Counter(std::atomic<int>& running, std::atomic<size_t>& unfinished)
+      : running_(running), unfinished_(unfinished) {}
   // As if it had dialled in at once.
   void on_egress_step(const livekit::PlanAction& step) override {
     if (step.step == "started") controller->on_session(step.session, true);
     if (step.step == "connected") ++running_;
   }
   void on_participant(const std::string&, const livekit::ParticipantText&) override {}
+  void on_unfinished(const std::vector<std::string>& egresses) override {
+    unfinished_ += egresses.size();
+  }
   EgressController* controller = nullptr;
 
  private:
   std::atomic<int>& running_;
+  std::atomic<size_t>& unfinished_;
 };
 
 std::string field(const std::string& body, const std::string& name) {
@@ -83,6 +88,7 @@ int main(int argc, char** argv) {
   });
 
   std::atomic<int> running = 0;
+  std::atomic<size_t> unfinished = 0;
   std::vector<std::unique_ptr<Counter>> counters;
   std::vector<std::unique_ptr<EgressController>> controllers;
   const double began = seconds();
@@ -92,7 +98,7 @@ int main(int argc, char** argv) {
     config.api_base_url = api.url();
     config.credentials = {"key", "secret"};
     config.dial_base = "ws://127.0.0.1:9000/" + config.room;
-    counters.push_back(std::make_unique<Counter>(running));
+    counters.push_back(std::make_unique<Counter>(running, unfinished));
     controllers.push_back(std::make_unique<EgressController>(config, counters.back().get()));
     counters.back()->controller = controllers.back().get();
     std::string error;
@@ -123,9 +129,8 @@ int main(int argc, char** argv) {
 
   const double stopping = seconds();
   std::vector<std::thread> stoppers;
-  std::atomic<size_t> unfinished = 0;
   for (auto& controller : controllers) {
-    stoppers.emplace_back([&] { unfinished += controller->shut_down().size(); });
+    stoppers.emplace_back([&] { controller->shut_down(); });
   }
   for (std::thread& stopper : stoppers) stopper.join();
   std::printf("stopped all but %zu in %.2f s\n", unfinished.load(), seconds() - stopping);

@@ -337,6 +337,39 @@ TEST_F(PlanTest, ALostMachineIsReplacedThoughNobodyAnswersForIt) {
   EXPECT_TRUE(plan->finished());
 }
 
+// As livekit-server answers (measured): 408 after 3 s.
+TEST_F(PlanTest, TwoStopsThatTimedOutInTheServerAreALostMachine) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  plan->on_connection_ended(run("TR_1", "EG_1"), now);
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  const int64_t lost = now;
+  for (int stops = 0; count(Kind::kStart) == 0 && now - lost < 60'000; stops++) {
+    pass(50);
+    if (count(Kind::kStop) == 0) continue;
+    const std::string id = next(Kind::kStop).egress;
+    pass(3000);
+    plan->on_stop_failed(id, {Failure::kTimedOut, "request timed out (HTTP 408)"}, now);
+  }
+  EXPECT_EQ(next(Kind::kStart).track, "TR_1");
+  EXPECT_GE(now - lost, 6000) << "one may have been slow";
+  EXPECT_LE(now - lost, 7500);
+  EXPECT_FALSE(was_told("unreachable")) << "the server answers";
+}
+
+TEST_F(PlanTest, AStartThatTimedOutInTheServerMayHaveBeenDone) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const PlanAction asked = next(Kind::kStart);
+  plan->on_start_failed(asked.session, {Failure::kTimedOut, "request timed out (HTTP 408)"}, now);
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  pass(5000);
+  EXPECT_EQ(count(Kind::kStart), 0u) << "it is adopted";
+  EXPECT_FALSE(was_told("unreachable")) << "the server answers";
+}
+
 TEST_F(PlanTest, ALostMachineOfWhichTheServerOnlySaysNothing) {
   make();
   room = {person("alice", {"TR_1"})};
@@ -383,6 +416,7 @@ TEST_F(PlanTest, ShutdownNamesWhatALostMachineLeftAndTriesOnceMore) {
   listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
   answer_stops(kNobody, 60'000);
   todo.clear();
+  EXPECT_EQ(plan->lost(), std::vector<std::string>{"TR_1 (EG_1)"});
   plan->shut_down(now);
   EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
   EXPECT_FALSE(plan->finished());

@@ -10,10 +10,10 @@
 #include <random>
 #include <string>
 
+#include "../speech/wavfile.h"
 #include "speech/speechfiles.h"
 #include "stt/engines/engine.h"
 #include "stt/transcriber.h"
-#include "../speech/wavfile.h"
 
 namespace stt {
 namespace {
