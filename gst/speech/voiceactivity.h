@@ -29,7 +29,7 @@ double level_dbov(std::span<const float> samples);
 // Spares the model windows that are too quiet to hold speech: muted tracks send exact zeros all
 // day. The model hears the first second of a silence and then nothing until there is sound again;
 // what it remembers is how silence sounds. A model that remembers nothing, or hears zeros for
-// minutes, doubts the first words: docs/figures.md has the numbers.
+// minutes, doubts the first words: docs/figures.md, "Egresses that the element starts".
 class GatedVoiceActivity : public VoiceActivity {
  public:
   explicit GatedVoiceActivity(std::unique_ptr<VoiceActivity> model) : model_(std::move(model)) {}
