@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stt/textguard.h"
 
+#include <glib.h>
+
 #include <algorithm>
 #include <cctype>
+#include <string_view>
 #include <vector>
 
 namespace stt {
@@ -25,6 +28,23 @@ struct Piece {
   size_t end = 0;
 };
 
+// The first character of `text` goes to `key` if it is no punctuation and no sign, as a note is
+// that stands for music. Returns its length.
+size_t append_if_letter(std::string& key, std::string_view text) {
+  const auto byte = static_cast<unsigned char>(text[0]);
+  if (byte < 128) {
+    if (std::isalnum(byte)) key += static_cast<char>(std::tolower(byte));
+    return 1;
+  }
+  const gunichar letter = g_utf8_get_char_validated(text.data(), static_cast<gssize>(text.size()));
+  const bool is_valid = letter < 0x110000;
+  const size_t bytes = is_valid ? static_cast<size_t>(g_unichar_to_utf8(letter, nullptr)) : 1;
+  if (!is_valid || g_unichar_isalnum(letter) || g_unichar_ismark(letter)) {
+    key += text.substr(0, bytes);
+  }
+  return bytes;
+}
+
 std::vector<Piece> split(const std::string& text) {
   std::vector<Piece> pieces;
   size_t at = 0;
@@ -32,9 +52,8 @@ std::vector<Piece> split(const std::string& text) {
     while (at < text.size() && std::isspace(static_cast<unsigned char>(text[at]))) at++;
     Piece piece;
     piece.begin = at;
-    for (; at < text.size() && !std::isspace(static_cast<unsigned char>(text[at])); at++) {
-      const auto byte = static_cast<unsigned char>(text[at]);
-      if (std::isalnum(byte) || byte >= 128) piece.key += static_cast<char>(std::tolower(byte));
+    while (at < text.size() && !std::isspace(static_cast<unsigned char>(text[at]))) {
+      at += append_if_letter(piece.key, std::string_view(text).substr(at));
     }
     piece.end = at;
     if (piece.end > piece.begin) pieces.push_back(std::move(piece));

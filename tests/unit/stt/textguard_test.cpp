@@ -49,7 +49,11 @@ TEST(TextGuard, PunctuationIsNoText) {
   EXPECT_EQ(plausible_text("", kSecondNs), "");
   EXPECT_EQ(plausible_text("  \n", kSecondNs), "");
   EXPECT_EQ(plausible_text(" ... , -", kSecondNs), "");
+  EXPECT_EQ(plausible_text("\u266a\u266a", kSecondNs), "") << "the engine's sign for music";
+  EXPECT_EQ(plausible_text("\u2026 \u2014", kSecondNs), "");
   EXPECT_EQ(plausible_text("  Yes. ", kSecondNs), "Yes.");
+  EXPECT_EQ(plausible_text("\u0414\u0430.", kSecondNs), "\u0414\u0430.");
+  EXPECT_EQ(plausible_text("\xff", kSecondNs), "\xff") << "not for this to judge";
 }
 
 }  // namespace
