@@ -4,7 +4,6 @@
 #include <pthread.h>
 
 #include <condition_variable>
-#include <mutex>
 #include <utility>
 
 namespace livekit {
@@ -14,6 +13,7 @@ namespace {
 constexpr guint kConnectionsPerServer = 32;
 constexpr guint kConnections = 256;
 constexpr guint kIdleConnectionSeconds = 30;
+constexpr int64_t kSilenceUs = 10 * G_USEC_PER_SEC;
 
 gboolean run_task(gpointer task) {
   (*static_cast<std::function<void()>*>(task))();
@@ -53,17 +53,37 @@ ControlThread::~ControlThread() {
 void ControlThread::loop() {
   pthread_setname_np(pthread_self(), "livekit-control");
   g_main_context_push_thread_default(context_);
-  session_.reset(soup_session_new_with_options(
-      "max-conns", kConnections, "max-conns-per-host", kConnectionsPerServer, "idle-timeout",
-      kIdleConnectionSeconds, "user-agent", "gst-plugins-egress/" PACKAGE_VERSION, nullptr));
+  for (GObjectPtr<SoupSession>* session : {&session_, &start_session_}) {
+    session->reset(soup_session_new_with_options(
+        "max-conns", kConnections, "max-conns-per-host", kConnectionsPerServer, "idle-timeout",
+        kIdleConnectionSeconds, "user-agent", "gst-plugins-egress/" PACKAGE_VERSION, nullptr));
+  }
   g_main_loop_run(loop_);
-  soup_session_abort(session_.get());
-  session_.reset();
+  for (GObjectPtr<SoupSession>* session : {&session_, &start_session_}) {
+    soup_session_abort(session->get());
+    session->reset();
+  }
   // What libsoup has put off to its next turn holds references.
   constexpr int kLastTurns = 100;
   for (int i = 0; i < kLastTurns && g_main_context_iteration(context_, FALSE); ++i) {
   }
   g_main_context_pop_thread_default(context_);
+}
+
+void ControlThread::note_silent(const std::string& server) {
+  const std::lock_guard lock(mutex_);
+  silent_us_[server] = g_get_monotonic_time();
+}
+
+void ControlThread::note_answer(const std::string& server) {
+  const std::lock_guard lock(mutex_);
+  silent_us_.erase(server);
+}
+
+bool ControlThread::was_silent(const std::string& server) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = silent_us_.find(server);
+  return found != silent_us_.end() && found->second + kSilenceUs > g_get_monotonic_time();
 }
 
 void ControlThread::post(std::function<void()> task) {

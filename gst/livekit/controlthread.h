@@ -6,7 +6,10 @@
 #include <libsoup/soup.h>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include "gobjectptr.h"
@@ -31,6 +34,14 @@ class ControlThread {
   GMainContext* context() const { return context_; }
   // For the thread itself only.
   SoupSession* session() const { return session_.get(); }
+  // Connections for calls that may take half a minute; the others do not wait behind them.
+  SoupSession* start_session() const { return start_session_.get(); }
+
+  // A server that did not answer one element is waited for briefly by the next: the elements of a
+  // pipeline change state one after the other. From any thread.
+  void note_silent(const std::string& server);
+  void note_answer(const std::string& server);
+  bool was_silent(const std::string& server) const;
 
  private:
   void loop();
@@ -38,6 +49,9 @@ class ControlThread {
   GMainContext* const context_;
   GMainLoop* const loop_;
   GObjectPtr<SoupSession> session_;  // made and ended on the thread
+  GObjectPtr<SoupSession> start_session_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int64_t> silent_us_;  // since when, of those that were; guarded by mutex_
   std::thread thread_;
 };
 

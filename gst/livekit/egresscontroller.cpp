@@ -16,6 +16,7 @@ namespace {
 constexpr uint32_t kStartTimeoutMs = 40000;
 constexpr uint32_t kCallTimeoutMs = 10000;
 constexpr uint32_t kFirstCallTimeoutMs = 3000;
+constexpr int64_t kKnownSilentMs = 100;
 constexpr uint32_t kShutdownMs = 2000;
 constexpr guint kDrainMs = 5000;
 // From asking for an egress to its dialling in.
@@ -26,6 +27,13 @@ bool is_this_machine(const std::string& base_url) {
       g_uri_parse(base_url.c_str(), G_URI_FLAGS_NONE, nullptr), g_uri_unref);
   const std::string host = uri && g_uri_get_host(uri.get()) ? g_uri_get_host(uri.get()) : "";
   return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Of an address that is listened on, how this machine itself reaches it.
+std::string host_of(const std::string& address) {
+  if (address.empty() || address == "0.0.0.0") return "127.0.0.1";
+  if (address == "::") return "[::1]";
+  return address.find(':') == address.npos ? address : "[" + address + "]";
 }
 
 std::optional<std::string> checked_public_url(std::string url, std::string& error) {
@@ -99,8 +107,9 @@ std::string wrong_combination(const EgressSettings& settings) {
 
 std::optional<ControllerConfig> make_controller_config(const EgressSettings& settings,
                                                        const std::string& room,
-                                                       const std::string& path, uint16_t port,
-                                                       bool tls, std::string& error) {
+                                                       const std::string& path,
+                                                       const ListenerConfig& listener,
+                                                       uint16_t port, std::string& error) {
   ControllerConfig config;
   config.room = room;
   const ApiAccess access = with_environment({settings.livekit_url, settings.credentials});
@@ -115,7 +124,8 @@ std::optional<ControllerConfig> make_controller_config(const EgressSettings& set
   config.api_base_url = *base_url;
   std::string public_url = settings.public_url;
   if (public_url.empty() && is_this_machine(config.api_base_url)) {
-    public_url = std::string(tls ? "wss" : "ws") + "://127.0.0.1:" + std::to_string(port);
+    public_url = std::string(listener.tls_certificate.empty() ? "ws" : "wss") + "://" +
+                 host_of(listener.address) + ":" + std::to_string(port);
   }
   if (public_url.empty()) {
     error =
@@ -171,12 +181,21 @@ bool EgressController::open(std::string& error) {
     tell_plan([this](EgressPlan& target) { target.begin(now_ms()); });
   });
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(kFirstCallTimeoutMs + 1000), [this] {
+  wait_for_server(lock, kFirstCallTimeoutMs + 1000, [this] {
     const bool answered = egress_probe_ != Probe::kWaiting && room_probe_ != Probe::kWaiting;
     return answered || egress_probe_ == Probe::kHopeless || room_probe_ == Probe::kHopeless;
   });
   error = probe_error_;
   return error.empty();
+}
+
+void EgressController::wait_for_server(std::unique_lock<std::mutex>& lock, int64_t ms,
+                                       const std::function<bool()>& holds) {
+  heard_ = false;
+  const bool silent = thread_->was_silent(config_.api_base_url);
+  const std::chrono::milliseconds patience(silent ? kKnownSilentMs : ms);
+  changed_.wait_for(lock, patience, holds);
+  if (!heard_) thread_->note_silent(config_.api_base_url);
 }
 
 void EgressController::note_probe(Probe& probe, const TwirpAnswer& answer) {
@@ -287,6 +306,11 @@ void EgressController::call(const std::string& method, const std::string& body,
                             std::function<void(const TwirpAnswer&)> answer) {
   client_->call(method, body, grants, timeout_ms,
                 [this, answer = std::move(answer)](const TwirpAnswer& got) {
+                  if (got.ok || got.failure.kind != CallFailure::Kind::kUnreachable) {
+                    thread_->note_answer(config_.api_base_url);
+                    const std::lock_guard lock(mutex_);
+                    heard_ = true;
+                  }
                   answer(got);
                   act();
                 });
@@ -387,6 +411,7 @@ void EgressController::stop(const std::string& id) {
 }
 
 void EgressController::check_ends() {
+  if (!drained_ && !shutting_down_) return;
   if (plan_->finished() && plan_->quiet()) end_drain();
   if (!shutting_down_ || !plan_->finished()) return;
   const std::lock_guard lock(mutex_);
@@ -437,7 +462,7 @@ void EgressController::shut_down() {
   });
   {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(kShutdownMs), [this] { return stopped_; });
+    wait_for_server(lock, kShutdownMs, [this] { return stopped_; });
   }
   thread_->run([this] {
     if (plan_) tell_unfinished(plan_->unfinished());

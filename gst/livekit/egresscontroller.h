@@ -58,11 +58,12 @@ struct ControllerConfig {
 };
 
 // Fills in what the environment says, and checks it. nullopt with `error` telling what to set.
-// `port` and `tls` are of the listener: where the server is on this machine, so is public-url.
+// Where the server is on this machine, public-url is `listener`'s address and `port`.
 std::optional<ControllerConfig> make_controller_config(const EgressSettings& settings,
                                                        const std::string& room,
-                                                       const std::string& path, uint16_t port,
-                                                       bool tls, std::string& error);
+                                                       const std::string& path,
+                                                       const ListenerConfig& listener,
+                                                       uint16_t port, std::string& error);
 
 // Called on the control thread; must not block.
 class EgressObserver {
@@ -119,6 +120,10 @@ class EgressController final : public HookSink {
   void start(const PlanAction& action);
   void stop(const std::string& id);
   void note_probe(Probe& probe, const TwirpAnswer& answer);
+  // Waits under `lock` until `holds`, for `ms` at most; briefly where the server is known not to
+  // answer. Notes that when nothing was heard meanwhile.
+  void wait_for_server(std::unique_lock<std::mutex>& lock, int64_t ms,
+                       const std::function<bool()>& holds);
   void check_ends();
   void end_drain();
   void tell_unfinished(std::vector<std::string> egresses);
@@ -141,6 +146,7 @@ class EgressController final : public HookSink {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
+  bool heard_ = false;  // an answer of the server, since that was last asked
   Probe egress_probe_ = Probe::kWaiting;
   Probe room_probe_ = Probe::kWaiting;
   std::string probe_error_;

@@ -155,11 +155,14 @@ std::string EgressPlan::name_of(const std::string& identity) const {
   return person == people_.end() ? "" : person->second.name;
 }
 
-void EgressPlan::set_reachable(bool reachable, const std::string& reason) {
-  if (reachable == reachable_) return;
-  reachable_ = reachable;
-  if (reachable) service_down_ = false;  // it is worth trying again
-  tell(reachable ? "reachable" : "unreachable", nullptr, reason);
+// One half of the API may work without the other: a server without Redis has no egress.
+void EgressPlan::set_reachable(Api api, bool now_reachable, int64_t now_ms,
+                               const std::string& reason) {
+  const bool before = reachable();
+  (api == Api::kRooms ? rooms_reachable_ : egress_reachable_) = now_reachable;
+  if (reachable() == before) return;
+  if (!before) probe_due_ms_ = now_ms;  // it is worth trying again
+  tell(before ? "unreachable" : "reachable", nullptr, reason);
 }
 
 void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, int64_t now_ms,
@@ -270,7 +273,7 @@ void EgressPlan::running_as(Slot& slot, const std::string& id, int64_t now_ms) {
 }
 
 void EgressPlan::on_start_answer(uint64_t session, const Egress& egress, int64_t now_ms) {
-  set_reachable(true, "");
+  set_reachable(Api::kEgress, true, now_ms);
   Slot* const slot = find_session(session);
   if (!slot || slot->state != Slot::State::kStarting) {
     if (!egress.over()) stop_stray(egress, key_of(egress), "it is not needed any more", now_ms);
@@ -298,7 +301,9 @@ void EgressPlan::on_start_failed(uint64_t session, const CallFailure& failure, i
       slot->since_ms = slot->dialled ? slot->since_ms : now_ms;
       slot->uncertain_ms = now_ms;
       list_due_ms_ = std::min(list_due_ms_, now_ms);
-      if (failure.kind == CallFailure::Kind::kUnreachable) set_reachable(false, failure.text);
+      if (failure.kind == CallFailure::Kind::kUnreachable) {
+        set_reachable(Api::kEgress, false, now_ms, failure.text);
+      }
       break;
     case CallFailure::Kind::kUnavailable:
       // The room waits, not the track: whoever comes first when it is over is right.
@@ -310,6 +315,7 @@ void EgressPlan::on_start_failed(uint64_t session, const CallFailure& failure, i
       ended(*slot, "failed", failure.text, now_ms, kLongestWaitMs);
       break;
     case CallFailure::Kind::kDenied:
+    case CallFailure::Kind::kOver:
     case CallFailure::Kind::kRefused:
       slot->failures = std::max(slot->failures, 6U);
       ended(*slot, "failed", failure.text, now_ms, kLongestWaitMs);
@@ -368,7 +374,7 @@ void EgressPlan::on_egress_list(const std::vector<Egress>& list, int64_t now_ms)
   list_under_way_ = false;
   list_failures_ = 0;
   list_due_ms_ = kNever;
-  set_reachable(true, "");
+  set_reachable(Api::kEgress, true, now_ms);
   std::set<std::string> shown;
   for (const Egress& egress : list) {
     shown.insert(egress.id);
@@ -388,7 +394,7 @@ void EgressPlan::on_egress_list(const std::vector<Egress>& list, int64_t now_ms)
 void EgressPlan::on_egress_list_failed(const CallFailure& failure, int64_t now_ms) {
   list_under_way_ = false;
   list_due_ms_ = now_ms + back_off(++list_failures_, kLongestProbeWaitMs);
-  set_reachable(false, failure.text);
+  set_reachable(Api::kEgress, false, now_ms, failure.text);
   pump(now_ms);
 }
 
@@ -416,16 +422,15 @@ void EgressPlan::on_stop_answer(const std::string& id, int64_t now_ms) {
 }
 
 void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failure, int64_t now_ms) {
-  const bool over =
-      failure.kind == CallFailure::Kind::kNotFound || failure.kind == CallFailure::Kind::kRefused;
-  if (over) {  // "egress has ended already", in one of several wordings
+  // Any other refusal may be a proxy's, and the egress runs on.
+  if (failure.kind == CallFailure::Kind::kNotFound || failure.kind == CallFailure::Kind::kOver) {
     on_stop_answer(id, now_ms);
     return;
   }
   unsigned doubts = 0;
   if (failure.kind == CallFailure::Kind::kUnavailable) doubts = kNobodyHasIt;
   if (failure.kind == CallFailure::Kind::kTimedOut) doubts = kNobodyAnswers;
-  if (failure.kind == CallFailure::Kind::kUnreachable && reachable_) doubts = 1;
+  if (failure.kind == CallFailure::Kind::kUnreachable && reachable()) doubts = 1;
   if (const auto found = strays_.find(id); found != strays_.end()) {
     Stray& stray = found->second;
     stray.stop_under_way = false;

@@ -55,6 +55,7 @@ struct CallFailure {
     kUnavailable,  // the server has nobody to do it now (503), or too much to do (429)
     kNotFound,
     kDenied,   // key, secret or grant
+    kOver,     // what should be stopped has ended (412)
     kRefused,  // anything else: asking again will hardly help
   };
   Kind kind = Kind::kUnreachable;
@@ -194,7 +195,9 @@ class EgressPlan {
   void give_up(Slot& slot, int64_t now_ms);
   bool forbidden(const Slot& slot) const;
   void revoke(Slot& slot);
-  void set_reachable(bool reachable, const std::string& reason);
+  enum class Api { kRooms, kEgress };
+  void set_reachable(Api api, bool reachable, int64_t now_ms, const std::string& reason = "");
+  bool reachable() const { return rooms_reachable_ && egress_reachable_; }
   std::string name_of(const std::string& identity) const;
   int64_t back_off(unsigned failures, int64_t longest_ms);
   void tell(const char* step, const Slot* slot, const std::string& reason, int64_t wait_ms = 0);
@@ -240,7 +243,8 @@ class EgressPlan {
   int64_t list_due_ms_ = 0;
   unsigned list_failures_ = 0;
 
-  bool reachable_ = true;
+  bool rooms_reachable_ = true;
+  bool egress_reachable_ = true;
   // Nobody there to do it: one egress at a time tries, for all of them.
   bool service_down_ = false;
   unsigned probe_failures_ = 0;

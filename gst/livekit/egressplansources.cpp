@@ -97,7 +97,7 @@ void EgressPlan::on_participants(const std::vector<Participant>& participants, i
   poll_under_way_ = false;
   poll_failures_ = 0;
   poll_due_ms_ = now_ms;
-  set_reachable(true, "");
+  set_reachable(Api::kRooms, true, now_ms);
   std::set<std::string> present;
   std::set<std::string> identities;
   for (const Participant& participant : participants) {
@@ -139,7 +139,7 @@ void EgressPlan::on_participants_failed(const CallFailure& failure, int64_t now_
   poll_under_way_ = false;
   const int64_t wait_ms = back_off(++poll_failures_, kLongestProbeWaitMs);
   poll_due_ms_ = now_ms + wait_ms;
-  set_reachable(false, failure.text);
+  set_reachable(Api::kRooms, false, now_ms, failure.text);
   pump(now_ms);
 }
 

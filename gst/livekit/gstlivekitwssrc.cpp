@@ -279,9 +279,8 @@ bool make_controller(GstLivekitWsSrc* self, const livekit::Settings& settings, g
     return false;
   }
   if (!settings.egress.enabled) return true;
-  const auto config =
-      livekit::make_controller_config(settings.egress, settings.room.label, settings.route.path,
-                                      port, !settings.listener.tls_certificate.empty(), error);
+  const auto config = livekit::make_controller_config(
+      settings.egress, settings.room.label, settings.route.path, settings.listener, port, error);
   if (!config) {
     GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("%s", error.c_str()), (nullptr));
     return false;

@@ -200,6 +200,8 @@ bool set_property(Settings& settings, guint id, const GValue* value) {
       break;
     case PROP_WEBHOOK_PATH:
       settings.egress.webhook_path = text_of(value, DEFAULT_WEBHOOK_PATH);
+      if (!settings.egress.webhook_path.starts_with('/'))
+        settings.egress.webhook_path.insert(0, "/");
       break;
     case PROP_POLL_INTERVAL:
       settings.egress.poll_interval_ms = g_value_get_uint(value);

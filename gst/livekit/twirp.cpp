@@ -29,6 +29,8 @@ CallFailure::Kind kind_of(unsigned http_status) {
       return CallFailure::Kind::kDenied;
     case 404:
       return CallFailure::Kind::kNotFound;
+    case 412:
+      return CallFailure::Kind::kOver;
     case 408:
       return CallFailure::Kind::kTimedOut;
     case 502:
@@ -156,8 +158,10 @@ TwirpAnswer judge_answer(unsigned http_status, std::string_view phrase, std::str
   std::string text = words + " (" + status + (code.empty() ? "" : ", " + readable(code)) + ")";
   // Twirp says not_found where there is something to find; anything else has no such API.
   const bool no_api = http_status == 404 && code != "not_found";
+  // A server without Redis has no egress, today and tomorrow.
+  const bool no_egress = words.find("egress not connected") != words.npos;
   const CallFailure::Kind kind = no_api ? CallFailure::Kind::kRefused : kind_of(http_status);
-  return failed(kind, std::move(text), no_api || kind == CallFailure::Kind::kDenied);
+  return failed(kind, std::move(text), no_api || no_egress || kind == CallFailure::Kind::kDenied);
 }
 
 struct TwirpClient::Call {
@@ -201,9 +205,8 @@ void TwirpClient::call(const std::string& method, const std::string& body,
   g_signal_connect(message, "starting", G_CALLBACK(on_starting), nullptr);
   // libsoup gives a POST a connection of its own, unless it may be sent again where an idle
   // connection turns out to be dead. What starts something may not.
-  if (method.find("/Start") == method.npos) {
-    soup_message_add_flags(message, SOUP_MESSAGE_IDEMPOTENT);
-  }
+  const bool starts = method.find("/Start") != method.npos;
+  if (!starts) soup_message_add_flags(message, SOUP_MESSAGE_IDEMPOTENT);
   SoupMessageHeaders* headers = soup_message_get_request_headers(message);
   const int64_t now_s = g_get_real_time() / G_USEC_PER_SEC;
   const std::string authorization =
@@ -217,7 +220,8 @@ void TwirpClient::call(const std::string& method, const std::string& body,
   g_source_attach(call->timeout.get(), thread_->context());
   call->position = calls_.insert(calls_.end(), call.get());
   GCancellable* const cancellable = call->cancellable.get();
-  soup_session_send_async(thread_->session(), message, G_PRIORITY_DEFAULT, cancellable, on_sent,
+  SoupSession* const session = starts ? thread_->start_session() : thread_->session();
+  soup_session_send_async(session, message, G_PRIORITY_DEFAULT, cancellable, on_sent,
                           call.release());
 }
 

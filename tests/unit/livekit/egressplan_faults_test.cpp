@@ -2,6 +2,8 @@
 // What a real LiveKit was seen to do, told to the plan one story at a time: all that goes wrong.
 #include "egressplan.h"
 
+#include <map>
+
 #include "planfixture.h"
 
 namespace livekit {
@@ -152,7 +154,7 @@ TEST_F(PlanTest, AKilledHandlerOfWhichNoWebhookTells) {
   plan->on_connection_ended(session, now);
   EXPECT_EQ(next(Kind::kStop).egress, "EG_1") << "nobody may be billed for it";
   EXPECT_EQ(count(Kind::kStart), 0u);
-  plan->on_stop_failed("EG_1", {Failure::kRefused, "egress with status EGRESS_FAILED"}, now);
+  plan->on_stop_failed("EG_1", {Failure::kOver, "egress with status EGRESS_FAILED"}, now);
   pass(60);
   EXPECT_EQ(next(Kind::kStart).track, "TR_1");
 }
@@ -336,6 +338,58 @@ TEST_F(PlanTest, ALostMachineIsReplacedThoughNobodyAnswersForIt) {
   plan->on_connection_ended(second, now);
   EXPECT_TRUE(plan->finished());
 }
+
+// ---- one half of the API, one key, or a proxy's answers ----
+
+TEST_F(PlanTest, HalfAnApiIsToldOnce) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  egress_api_works = false;
+  for (const int64_t end = now + 60'000; now < end; pass(50)) {
+    while (count(Kind::kStart) > 0) {
+      plan->on_start_failed(next(Kind::kStart).session, {Failure::kUnreachable, "reset"}, now);
+    }
+  }
+  EXPECT_EQ(std::count(told.begin(), told.end(), "unreachable"), 1);
+  EXPECT_EQ(std::count(told.begin(), told.end(), "reachable"), 0);
+}
+
+TEST_F(PlanTest, WhoAlwaysFailsDoesNotKeepOthersFromTrying) {
+  make();
+  room = {person("alice", {"TR_1"}), person("bob", {"TR_2"})};
+  pass(0);
+  std::map<std::string, int> tries;
+  for (const int64_t end = now + 60'000; now < end; pass(50)) {
+    while (count(Kind::kStart) > 0) {
+      const PlanAction asked = next(Kind::kStart);
+      ++tries[asked.track];
+      plan->on_start_failed(asked.session, {Failure::kUnavailable, "internal (HTTP 500)"}, now);
+    }
+  }
+  EXPECT_GT(tries["TR_1"], 10);
+  EXPECT_NEAR(tries["TR_1"], tries["TR_2"], 2);
+}
+
+TEST_F(PlanTest, AProxysRefusalToStopStopsNothing) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  run("TR_1", "EG_1");
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  pass(60'000);
+  const CallFailure page{Failure::kRefused, "default backend - 404 (HTTP 404)"};
+  exclude("alice");
+  plan->on_stop_failed(next(Kind::kStop).egress, page, now);
+  plan->set_filter({}, now);
+  answer_stops(page, 8000);
+  EXPECT_EQ(count(Kind::kStart), 0u) << "she would be heard twice";
+  plan->shut_down(now);
+  answer_stops(page, 2000);
+  EXPECT_FALSE(plan->finished());
+  EXPECT_EQ(plan->unfinished().size(), 1u);
+}
+
+// ---- an egress machine that is lost, as the server tells it ----
 
 // As livekit-server answers (measured): 408 after 3 s.
 TEST_F(PlanTest, TwoStopsThatTimedOutInTheServerAreALostMachine) {

@@ -188,7 +188,7 @@ TEST_F(PersonPlanTest, AKilledHandlerIsReplaced) {
   const PlanAction start = dial_next("EG_1");
   pass(15'000);
   plan->on_connection_ended(start.session, now);
-  plan->on_stop_failed(next(Kind::kStop).egress, {Failure::kRefused, "EGRESS_FAILED"}, now);
+  plan->on_stop_failed(next(Kind::kStop).egress, {Failure::kOver, "EGRESS_FAILED"}, now);
   pass(100);
   EXPECT_EQ(count(Kind::kStart), 1u);
 }

@@ -257,7 +257,7 @@ TEST_F(PlanTest, WithPollsOnlyAnEndedTrackIsNotAskedForAgain) {
   room = {person("alice")};
   pass(400);
   plan->on_connection_ended(session, now);  // low-latency settings: before two polls
-  plan->on_stop_failed(next(Kind::kStop).egress, {Failure::kRefused, "egress is complete"}, now);
+  plan->on_stop_failed(next(Kind::kStop).egress, {Failure::kOver, "egress is complete"}, now);
   pass(60'000);
   EXPECT_EQ(count(Kind::kStart), 0u);
 }

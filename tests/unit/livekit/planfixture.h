@@ -141,6 +141,8 @@ class PlanTest : public ::testing::Test {
           const CallFailure failure{Failure::kUnreachable, "Connection refused"};
           if (kind == Kind::kListParticipants) plan->on_participants_failed(failure, now);
           if (kind == Kind::kListEgress) plan->on_egress_list_failed(failure, now);
+        } else if (kind == Kind::kListEgress && !egress_api_works) {
+          plan->on_egress_list_failed({Failure::kUnavailable, "egress not connected"}, now);
         } else if (kind == Kind::kListParticipants) {
           ++polls;
           plan->on_participants(room, now);
@@ -199,6 +201,7 @@ class PlanTest : public ::testing::Test {
   std::vector<Participant> room;
   std::vector<Egress> listed;
   bool reachable = true;
+  bool egress_api_works = true;
   int polls = 0;
 };
 

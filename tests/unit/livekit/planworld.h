@@ -413,7 +413,7 @@ class World {
         } else {
           answer(
               [=, this] {
-                plan_->on_stop_failed(id, {Failure::kRefused, "ended"}, now_);
+                plan_->on_stop_failed(id, {Failure::kOver, "ended"}, now_);
               },
               [=, this] { plan_->on_stop_failed(id, unreachable, now_); });
         }

@@ -66,7 +66,7 @@ TEST(Answers, WhatTheyMean) {
   EXPECT_EQ(kind_of(500), CallFailure::Kind::kUnavailable);
   EXPECT_EQ(kind_of(502), CallFailure::Kind::kUnreachable) << "it may have happened";
   EXPECT_EQ(kind_of(400), CallFailure::Kind::kRefused);
-  EXPECT_EQ(kind_of(412), CallFailure::Kind::kRefused);
+  EXPECT_EQ(kind_of(412), CallFailure::Kind::kOver);
   const TwirpAnswer words = judge_answer(
       503, "", "", R"({"code":"unavailable","msg":"no response from servers\n"})", kSecret);
   EXPECT_EQ(words.failure.text, "no response from servers (HTTP 503, unavailable)");
