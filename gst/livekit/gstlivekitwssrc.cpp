@@ -441,16 +441,17 @@ gboolean send_event(GstElement* element, GstEvent* event) {
   if (GST_EVENT_TYPE(event) != GST_EVENT_EOS) {
     return GST_ELEMENT_CLASS(gst_livekit_ws_src_parent_class)->send_event(element, event);
   }
+  const guint32 seqnum = gst_event_get_seqnum(event);
   gst_event_unref(event);
   const auto room = room_of(GST_LIVEKIT_WS_SRC(element));
   if (!room) return FALSE;
   if (const auto controller = GST_LIVEKIT_WS_SRC(element)->priv->emitter.controller()) {
     // What was said so far is still on its way.
-    controller->drain([weak = std::weak_ptr<livekit::Room>(room)] {
-      if (const auto live = weak.lock()) live->request_eos();
+    controller->drain([weak = std::weak_ptr<livekit::Room>(room), seqnum] {
+      if (const auto live = weak.lock()) live->request_eos(seqnum);
     });
   } else {
-    room->request_eos();
+    room->request_eos(seqnum);
   }
   return TRUE;
 }

@@ -163,7 +163,8 @@ bool Room::is_audible(const TrackRequest& request) const {
   return filter_.permits(request.identity);
 }
 
-void Room::request_eos() {
+void Room::request_eos(guint32 seqnum) {
+  eos_seqnum_ = seqnum;
   eos_requested_ = true;
   const std::lock_guard<std::mutex> lock(mutex_);
   accepting_ = false;
@@ -360,7 +361,7 @@ void Room::step_tracks(const SliceTime& slice) {
 }
 
 void Room::remove_track(std::unique_ptr<Track> track, GstClockTime running_time) {
-  track->end(running_time);
+  track->end(running_time, closing_ ? eos_seqnum_.load() : GST_SEQNUM_INVALID);
   const bool last = is_last_of_pair(track->request().session);
   if (last && listener_) listener_->connection_ended(this);
   note_removed(*track, last);
@@ -400,7 +401,7 @@ void Room::push_eos_without_tracks() {
   const auto nobody = std::make_shared<const TrackRequest>();
   TrackPad pad(pad_context_, next_pad_++, nobody, "eos", is_room_clocked(*nobody, config_.playout));
   pad.add();
-  pad.push_eos();
+  pad.push_eos(eos_seqnum_);
   pad.remove();
 }
 

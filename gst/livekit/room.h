@@ -60,7 +60,7 @@ class Room final : public Route, private RoomClock::Client {
   // Ends all tracks. The pads must not be blocked.
   void stop();
   // Ends all tracks after what they hold has been played, each with EOS; nobody is let in.
-  void request_eos();
+  void request_eos(guint32 seqnum);
   // Somebody has this name and metadata from now on.
   void describe(const std::string& identity, const ParticipantText& text);
 
@@ -133,6 +133,7 @@ class Room final : public Route, private RoomClock::Client {
 
   std::atomic<GstClockTime> base_time_{0};
   std::atomic<bool> eos_requested_{false};
+  std::atomic<guint32> eos_seqnum_{GST_SEQNUM_INVALID};  // set before
   std::atomic<bool> has_newcomers_{false};
   std::atomic<bool> has_descriptions_{false};
   std::atomic<bool> has_new_filter_{false};

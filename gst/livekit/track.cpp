@@ -199,8 +199,8 @@ void Track::abandon(GstClockTime running_time) {
   post("removed", running_time);
 }
 
-void Track::end(GstClockTime running_time) {
-  pad_.push_eos();
+void Track::end(GstClockTime running_time, guint32 eos_seqnum) {
+  pad_.push_eos(eos_seqnum);
   pad_.remove();
   post("removed", running_time);
 }

@@ -47,7 +47,7 @@ class Track final : private MessageHandler {
   // Ends on the spot, without EOS: the element is shutting down.
   void abandon(GstClockTime running_time);
   // After step() returned false: EOS, pad away, message.
-  void end(GstClockTime running_time);
+  void end(GstClockTime running_time, guint32 eos_seqnum);
 
   const TrackRequest& request() const { return *request_; }
   const std::string& stream_id() const { return stream_id_; }

@@ -178,8 +178,10 @@ void TrackPad::push_gap_event(GstClockTime pts, GstClockTime duration) {
   gst_pad_push_event(pad_, gst_event_new_gap(pts, duration));
 }
 
-void TrackPad::push_eos() {
-  gst_pad_push_event(pad_, gst_event_new_eos());
+void TrackPad::push_eos(guint32 seqnum) {
+  GstEvent* const eos = gst_event_new_eos();
+  if (seqnum != GST_SEQNUM_INVALID) gst_event_set_seqnum(eos, seqnum);
+  gst_pad_push_event(pad_, eos);
 }
 
 }  // namespace livekit

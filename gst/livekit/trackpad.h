@@ -39,7 +39,8 @@ class TrackPad {
   // A GAP buffer of `bytes` zeros.
   void push_silence(size_t bytes, GstClockTime pts, GstClockTime duration, bool muted);
   void push_gap_event(GstClockTime pts, GstClockTime duration);
-  void push_eos();
+  // With the seqnum of the event that asked for it; GST_SEQNUM_INVALID = one of its own.
+  void push_eos(guint32 seqnum);
   // The same track with another name or other metadata or attributes.
   void describe(std::shared_ptr<const TrackRequest> request);
   void set_discont() { discont_ = true; }

@@ -477,10 +477,14 @@ TEST_F(LivekitWsSrc, EosOnRequestEndsAllTracks) {
     alice->send_s16(480, 1000);
     tick();
   }
-  EXPECT_TRUE(gst_element_send_event(room_->element(), gst_event_new_eos()));
+  GstEvent* const eos = gst_event_new_eos();
+  const guint32 seqnum = gst_event_get_seqnum(eos);
+  EXPECT_TRUE(gst_element_send_event(room_->element(), eos));
   tick(4);
-  EXPECT_TRUE(room_->seen("src_0").eos);
-  EXPECT_TRUE(room_->seen("src_1").eos);
+  for (const char* pad : {"src_0", "src_1"}) {
+    EXPECT_TRUE(room_->seen(pad).eos);
+    EXPECT_EQ(room_->seen(pad).eos_seqnum, seqnum);
+  }
   EXPECT_EQ(alice->closed_with(), 1001);
   EXPECT_EQ(bob->closed_with(), 1001);
   std::shared_ptr<Peer> late;

@@ -145,6 +145,7 @@ gboolean RoomElement::event(GstPad* pad, GstObject*, GstEvent* event) {
     }
     case GST_EVENT_EOS:
       seen.eos = true;
+      seen.eos_seqnum = gst_event_get_seqnum(event);
       break;
     default:
       break;

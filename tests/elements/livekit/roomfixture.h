@@ -44,6 +44,7 @@ struct PadSeen {
   guint group_id = 0;
   bool room_clocked = false;
   bool eos = false;
+  guint32 eos_seqnum = GST_SEQNUM_INVALID;
   bool removed = false;
 };
 
