@@ -9,6 +9,9 @@ ApiAccess with_environment(ApiAccess given) {
   const auto fill = [](std::string& setting, const char* variable) {
     const char* value = setting.empty() ? g_getenv(variable) : nullptr;
     if (value) setting = value;
+    // What is read from a file ends in a line break, and no key or address in white space.
+    const size_t last = setting.find_last_not_of(" \t\r\n");
+    setting.resize(last == setting.npos ? 0 : last + 1);
   };
   fill(given.url, "LIVEKIT_URL");
   fill(given.credentials.key, "LIVEKIT_API_KEY");

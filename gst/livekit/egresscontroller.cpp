@@ -89,6 +89,21 @@ std::set<std::string> parse_identities(const std::string& list) {
   return identities;
 }
 
+std::string doubtful_exclude(const EgressFilter& filter, const std::string& identity,
+                             const std::string& name) {
+  if (filter.exclude.contains(identity)) return "";
+  const auto folded = [](const std::string& text) {
+    const std::unique_ptr<gchar, decltype(&g_free)> result(
+        g_utf8_casefold(text.data(), static_cast<gssize>(text.size())), g_free);
+    return std::string(result.get());
+  };
+  for (const std::string& entry : filter.exclude) {
+    const std::string wanted = folded(entry);
+    if (wanted == folded(identity) || wanted == folded(name)) return entry;
+  }
+  return "";
+}
+
 std::string wrong_combination(const EgressSettings& settings) {
   if (settings.pair && !(settings.enabled && settings.mode == EgressMode::kPerson)) {
     return "pair puts two people into one egress: it needs egress=person.";
@@ -289,6 +304,8 @@ void EgressController::act_on(const PlanAction& action) {
         const std::string name = printable_name(action.name);
         observer_->on_participant(
             identity, {name.empty() ? identity : name, action.metadata, action.attributes});
+        const std::string doubtful = doubtful_exclude(filter_, action.identity, action.name);
+        if (!doubtful.empty()) observer_->on_doubtful_exclude(doubtful, identity);
       }
       break;
     case PlanAction::Kind::kTell:

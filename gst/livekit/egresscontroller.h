@@ -57,6 +57,10 @@ struct ControllerConfig {
   uint32_t poll_interval_ms = 1000;
 };
 
+// The entry of exclude that was probably meant for somebody who is not excluded; "" = none.
+std::string doubtful_exclude(const EgressFilter& filter, const std::string& identity,
+                             const std::string& name);
+
 // Fills in what the environment says, and checks it. nullopt with `error` telling what to set.
 // Where the server is on this machine, public-url is `listener`'s address and `port`.
 std::optional<ControllerConfig> make_controller_config(const EgressSettings& settings,
@@ -73,6 +77,9 @@ class EgressObserver {
   virtual void on_egress_step(const PlanAction& step) = 0;
   // Somebody's name, safe to show; metadata and attributes (a JSON object) as they are.
   virtual void on_participant(const std::string& identity, const ParticipantText& text) = 0;
+  // Nobody has the identity `entry` of exclude, but somebody who is heard has it as his name, or an
+  // identity that differs in case only.
+  virtual void on_doubtful_exclude(const std::string& entry, const std::string& identity) = 0;
   // All were to be stopped, and these may still run.
   virtual void on_unfinished(const std::vector<std::string>& egresses) = 0;
 };

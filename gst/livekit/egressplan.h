@@ -87,8 +87,8 @@ struct PlanAction {
   std::string name;
   std::string metadata;
   std::string attributes;
-  // Of kTell: requested, started, connected, ended, failed, stopping, leftover, unreachable,
-  // reachable.
+  // Of kTell: requested, started, connected, ended, failed, stopping, leftover, excluded,
+  // unreachable, reachable.
   std::string step;
   std::string reason;
   int64_t wait_ms = 0;  // of failed: until the next try at least

@@ -69,6 +69,7 @@ void EgressPlan::publish(const Participant& participant, const PublishedTrack& t
                          int64_t seen_ms) {
   if (track.sid.empty() || !track.audio || participant.identity.empty()) return;
   if (buried_.contains(track.sid)) return;
+  const bool is_new = !sources_.contains(track.sid);
   Source& source = sources_[track.sid];
   source.identity = participant.identity;
   source.participant_sid = participant.sid;
@@ -76,6 +77,15 @@ void EgressPlan::publish(const Participant& participant, const PublishedTrack& t
   source.published = true;
   source.missing = 0;
   source.seen_ms = std::max(source.seen_ms, seen_ms);
+  const auto known = people_.find(participant.identity);
+  const bool machine = known != people_.end() && known->second.machine;
+  if (is_new && !machine && !config_.filter.permits(participant.identity, track.source)) {
+    PlanAction& action = add_action(PlanAction::Kind::kTell);
+    action.step = "excluded";
+    action.identity = participant.identity;
+    action.name = name_of(participant.identity);
+    action.track = track.sid;
+  }
 }
 
 void EgressPlan::bury(const std::string& track) {

@@ -109,8 +109,17 @@ class SignalEmitter final : public livekit::RoomObserver {
 // What the control plane does, as messages of the element.
 class EgressReporter final : public livekit::EgressObserver {
  public:
-  EgressReporter(GstElement* element, std::string room_name, std::weak_ptr<livekit::Room> room)
-      : element_(element), room_name_(std::move(room_name)), room_(std::move(room)) {}
+  EgressReporter(GstElement* element, std::string room_name, std::string dial_base,
+                 std::weak_ptr<livekit::Room> room)
+      : element_(element),
+        room_name_(std::move(room_name)),
+        dial_base_(std::move(dial_base)),
+        room_(std::move(room)) {}
+
+  // For people: gst-launch-1.0 shows the second text of an info message.
+  void tell(const std::string& text) {
+    GST_ELEMENT_INFO(element_, RESOURCE, READ, ("%s", text.c_str()), ("%s", text.c_str()));
+  }
 
   void on_egress_step(const livekit::PlanAction& step) override {
     const std::string identity = livekit::printable_name(step.identity);
@@ -129,7 +138,11 @@ class EgressReporter final : public livekit::EgressObserver {
                               step.egress.c_str(), "reason", G_TYPE_STRING, step.reason.c_str(),
                               "attempt", G_TYPE_UINT, step.attempt, "retry-in-ms", G_TYPE_UINT64,
                               guint64(step.wait_ms), nullptr)));
-    if (step.step == "unreachable") {
+    if (step.step == "excluded") {
+      tell(identity + " is excluded: that audio is not asked for.");
+    } else if (step.step == "reachable") {
+      tell("LiveKit's API answers again.");
+    } else if (step.step == "unreachable") {
       GST_ELEMENT_WARNING(
           element_, RESOURCE, READ,
           ("LiveKit's API cannot be used now: %s. It is tried again.", step.reason.c_str()),
@@ -139,11 +152,20 @@ class EgressReporter final : public livekit::EgressObserver {
           element_, RESOURCE, READ,
           ("The egress of %s failed: %s. It is tried again while there is something to hear.",
            identity.empty() ? "the room's mix" : identity.c_str(), step.reason.c_str()),
-          ("track %s, egress %s", step.track.c_str(), step.egress.c_str()));
+          ("track %s, egress %s; it was to dial %s (public-url, path)", step.track.c_str(),
+           step.egress.c_str(), dial_base_.c_str()));
     }
   }
   void on_participant(const std::string& identity, const livekit::ParticipantText& text) override {
     if (const auto room = room_.lock()) room->describe(identity, text);
+  }
+  void on_doubtful_exclude(const std::string& entry, const std::string& identity) override {
+    const std::string shown = livekit::printable_name(entry);
+    GST_ELEMENT_WARNING(element_, RESOURCE, SETTINGS,
+                        ("exclude has '%s', which is nobody's identity but resembles '%s', who is "
+                         "heard: exclude takes identities, compared exactly.",
+                         shown.c_str(), identity.c_str()),
+                        ("room %s", room_name_.c_str()));
   }
   void on_unfinished(const std::vector<std::string>& egresses) override {
     std::string names;
@@ -160,6 +182,7 @@ class EgressReporter final : public livekit::EgressObserver {
  private:
   GstElement* const element_;
   const std::string room_name_;
+  const std::string dial_base_;
   const std::weak_ptr<livekit::Room> room_;
 };
 
@@ -261,7 +284,10 @@ bool start_egresses(GstLivekitWsSrc* self) {
   const auto controller = priv->emitter.controller();
   if (!controller) return true;
   std::string error;
-  if (controller->open(error)) return true;
+  if (controller->open(error)) {
+    priv->reporter->tell("Audio is asked for as soon as somebody publishes it in the room.");
+    return true;
+  }
   GST_ELEMENT_ERROR(
       self, RESOURCE, OPEN_READ, ("LiveKit's API says: %s.", error.c_str()),
       ("check livekit-url, api-key and api-secret; the key needs the grants roomRecord "
@@ -286,7 +312,8 @@ bool make_controller(GstLivekitWsSrc* self, const livekit::Settings& settings, g
     return false;
   }
   LivekitWsSrcPrivate* priv = self->priv;
-  priv->reporter = std::make_unique<EgressReporter>(GST_ELEMENT(self), settings.room.label, room);
+  priv->reporter = std::make_unique<EgressReporter>(GST_ELEMENT(self), settings.room.label,
+                                                    config->dial_base, room);
   *controller = std::make_shared<livekit::EgressController>(*config, priv->reporter.get());
   return true;
 }

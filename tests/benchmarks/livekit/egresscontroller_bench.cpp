@@ -34,6 +34,7 @@ class Counter final : public livekit::EgressObserver {
     if (step.step == "connected") ++running_;
   }
   void on_participant(const std::string&, const livekit::ParticipantText&) override {}
+  void on_doubtful_exclude(const std::string&, const std::string&) override {}
   void on_unfinished(const std::vector<std::string>& egresses) override {
     unfinished_ += egresses.size();
   }

@@ -108,7 +108,8 @@ TEST_F(EgressTest, WhatIsMissingIsNamed) {
 TEST_F(EgressTest, TheEnvironmentIsTheDefault) {
   g_setenv("LIVEKIT_URL", api_.url().c_str(), TRUE);
   g_setenv("LIVEKIT_API_KEY", kKey, TRUE);
-  g_setenv("LIVEKIT_API_SECRET", kSecret, TRUE);
+  // As read from a file.
+  g_setenv("LIVEKIT_API_SECRET", (std::string(kSecret) + "\r\n").c_str(), TRUE);
   room_->set("livekit-url", nullptr, "api-key", nullptr, "api-secret", nullptr);
   EXPECT_EQ(room_->play(), GST_STATE_CHANGE_SUCCESS);
   EXPECT_GE(calls("Egress/ListEgress"), 1u);
@@ -355,6 +356,26 @@ TEST_F(EgressTest, TheExcludedAndMachinesAreNeverAskedFor) {
   EXPECT_EQ(field(api_.requests("livekit.Egress/StartTrackEgress")[0].body, "track_id"), "TR_4");
   room_->set("exclude", "alice,mallory,agent,a\\,b");
   tick_until([this] { return calls("Egress/StopEgress") == 1; });
+}
+
+TEST_F(EgressTest, WhoIsExcludedIsTold) {
+  room_->set("exclude", "mallory");
+  people(participant("mallory", "M", "1"));
+  room_->play();
+  tick_until([this] { return room_->has_message("egress excluded mallory"); });
+  EXPECT_EQ(room_->last_warning(), "");
+}
+
+TEST_F(EgressTest, AnExcludeThatWasMeantForSomebodyElseIsTold) {
+  for (const char* meant : {"Bob B", "BOB", "bob b"}) {
+    room_->set("exclude", meant);
+    people(participant("bob", "Bob B", "1"));
+    room_->play();
+    tick_until([this] { return calls("Egress/StartTrackEgress") > 0; });
+    EXPECT_NE(room_->last_warning().find("resembles 'bob'"), std::string::npos)
+        << meant << ": " << room_->last_warning();
+    room_->stop();
+  }
 }
 
 TEST_F(EgressTest, ANewNameReachesThePad) {
