@@ -281,7 +281,12 @@ void Session::set_playing(bool playing) {
     finished_ = false;  // an end is told again in each PLAYING
   }
   changed_.notify_all();
-  if (playing) worker_.post([this] { check_end(); });
+  if (!playing) return;
+  worker_.post([this] {
+    for (Target& target : targets_) target.output->begin();
+    retry_outputs();  // a header is there from the start
+    check_end();
+  });
 }
 
 // On the worker's thread.

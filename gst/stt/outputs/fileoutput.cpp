@@ -67,12 +67,30 @@ std::string read_file(int fd) {
   return content;
 }
 
+// A file that exists is not replaced until there is something to replace it with.
+class Replacement {
+ public:
+  Replacement(int fd, bool wanted) : fd_(fd), is_due_(wanted) {}
+  bool begun() const { return begun_; }
+  void begin() {
+    begun_ = true;
+    // Where this fails, writing will, and tells.
+    if (std::exchange(is_due_, false) && ftruncate(fd_, 0) != 0) return;
+  }
+
+ private:
+  const int fd_;
+  bool is_due_;
+  bool begun_ = false;
+};
+
 // Entries one after another in the order in which they come.
 class LineOutput : public Output {
  public:
-  LineOutput(Fd fd, bool regular, std::string path, Format format, bool partials)
+  LineOutput(Fd fd, bool regular, bool replace, std::string path, Format format, bool partials)
       : fd_(std::move(fd)),
         regular_(regular),
+        replacement_(fd_.get(), regular && replace),
         path_(std::move(path)),
         format_(format),
         partials_(partials) {
@@ -81,8 +99,10 @@ class LineOutput : public Output {
 
   const std::string& location() const override { return path_; }
   uint64_t lost() const override { return lost_; }
+  void begin() override { replacement_.begin(); }
 
   bool write(const Transcript& transcript, std::string& error) override {
+    begin();
     if (!transcript.is_final && !partials_) return kept_.empty() || retry(error);
     if (transcript.text.empty() && !partials_) return true;
     if (kept_.size() < kMaxKeptBytes) {
@@ -94,7 +114,7 @@ class LineOutput : public Output {
   }
 
   bool retry(std::string& error) override {
-    if (kept_.empty()) return true;
+    if (kept_.empty() || !replacement_.begun()) return true;
     const size_t done = write_fully(fd_.get(), kept_);
     if (done == kept_.size()) {
       kept_.clear();
@@ -114,6 +134,7 @@ class LineOutput : public Output {
  private:
   const Fd fd_;
   const bool regular_;
+  Replacement replacement_;
   const std::string path_;
   const Format format_;
   const bool partials_;
@@ -127,8 +148,11 @@ class LineOutput : public Output {
 // written is never shorter than what it replaces, so that one write does it.
 class CueOutput : public Output {
  public:
-  CueOutput(Fd fd, std::string path, Format format, const std::string& existing)
-      : fd_(std::move(fd)), path_(std::move(path)), format_(format) {
+  CueOutput(Fd fd, bool replace, std::string path, Format format, const std::string& existing)
+      : fd_(std::move(fd)),
+        replacement_(fd_.get(), replace),
+        path_(std::move(path)),
+        format_(format) {
     base_ = off_t(existing.size());
     if (existing.empty()) {
       pending_head_ = header_of(format_);
@@ -142,8 +166,10 @@ class CueOutput : public Output {
 
   const std::string& location() const override { return path_; }
   uint64_t lost() const override { return lost_; }
+  void begin() override { replacement_.begin(); }
 
   bool write(const Transcript& transcript, std::string& error) override {
+    begin();
     if (!transcript.is_final || transcript.text.empty()) return is_clean() || retry(error);
     if (cues_.size() - clean_ > kMaxCuesInMemory * 8) {
       ++lost_;
@@ -158,7 +184,7 @@ class CueOutput : public Output {
   }
 
   bool retry(std::string& error) override {
-    if (is_clean()) return true;
+    if (is_clean() || !replacement_.begun()) return true;
     const size_t keep = clean_ < starts_.size() ? starts_[clean_] : on_disk_.size();
     std::string fresh = pending_head_;
     std::vector<size_t> starts;
@@ -213,6 +239,7 @@ class CueOutput : public Output {
   }
 
   const Fd fd_;
+  Replacement replacement_;
   const std::string path_;
   const Format format_;
   off_t base_ = 0;            // where on_disk_ begins in the file
@@ -240,8 +267,6 @@ std::unique_ptr<Output> open_file_output(const std::string& path, const OutputOp
   struct stat info = {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     flags = O_WRONLY | O_CLOEXEC | O_NONBLOCK;
-  } else if (!options.append) {
-    flags |= O_TRUNC;
   }
   Fd fd(::open(path.c_str(), flags, 0666));
   if (fd.get() < 0 || fstat(fd.get(), &info) != 0) {
@@ -250,11 +275,11 @@ std::unique_ptr<Output> open_file_output(const std::string& path, const OutputOp
   }
   const bool regular = S_ISREG(info.st_mode);
   if (!cues || !regular) {
-    return std::make_unique<LineOutput>(std::move(fd), regular, path, format,
+    return std::make_unique<LineOutput>(std::move(fd), regular, !options.append, path, format,
                                         options.partials && format == Format::kJsonLines);
   }
   const std::string existing = options.append ? read_file(fd.get()) : std::string();
-  return std::make_unique<CueOutput>(std::move(fd), path, format, existing);
+  return std::make_unique<CueOutput>(std::move(fd), !options.append, path, format, existing);
 }
 
 }  // namespace stt

@@ -15,6 +15,9 @@ class Output {
  public:
   virtual ~Output() = default;
   virtual const std::string& location() const = 0;
+  // The pipeline plays: what a file holds from before may go, unless it is added to. The first
+  // write() does it too.
+  virtual void begin() {}
   // false: nothing is lost yet, it is kept for retry(); `error` says why, "" = the reader is slow.
   virtual bool write(const Transcript& transcript, std::string& error) = 0;
   virtual bool retry(std::string& error) = 0;

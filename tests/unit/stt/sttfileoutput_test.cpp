@@ -47,6 +47,7 @@ class SttFileOutput : public ::testing::Test {
   std::unique_ptr<Output> open(const std::string& name, bool append = false,
                                bool partials = false) {
     auto output = open_file_output(path(name), {append, partials}, error_);
+    if (output) output->begin();
     if (output) output->retry(error_);
     return output;
   }
@@ -70,6 +71,23 @@ TEST_F(SttFileOutput, VttIsValidFromTheStart) {
   auto output = open("a.vtt");
   ASSERT_TRUE(output) << error_;
   EXPECT_EQ(content("a.vtt"), "WEBVTT\n\n");
+}
+
+TEST_F(SttFileOutput, WhatWasThereStaysUntilThePipelinePlays) {
+  for (const char* name : {"a.vtt", "a.jsonl", "a.txt"}) {
+    std::ofstream(path(name)) << "of yesterday";
+    auto output = open_file_output(path(name), {}, error_);
+    ASSERT_TRUE(output) << error_;
+    EXPECT_TRUE(output->retry(error_));
+    output.reset();
+    EXPECT_EQ(content(name), "of yesterday");
+    output = open_file_output(path(name), {}, error_);
+    EXPECT_TRUE(output->finish(error_));
+    EXPECT_EQ(content(name), "of yesterday");
+    output->begin();
+    EXPECT_TRUE(output->finish(error_));
+    EXPECT_EQ(content(name), std::string(name) == "a.vtt" ? "WEBVTT\n\n" : "");
+  }
 }
 
 TEST_F(SttFileOutput, LateCueIsPutInItsPlace) {
