@@ -127,22 +127,13 @@ Egress read_egress(JsonObject* object) {
 
 }  // namespace
 
-const char* status_name(EgressStatus status) {
-  for (const auto& [name, known] : kStatuses) {
-    if (known == status) return name;
-  }
-  return "";
-}
-
 std::optional<WebhookEvent> parse_webhook(std::string_view body) {
   const JsonText json(body);
   WebhookEvent event;
   event.event = json_text(json.object(), "event");
   if (event.event.empty()) return std::nullopt;
-  event.id = json_text(json.object(), "id");
   JsonObject* room = json_child(json.object(), "room");
   event.room = json_text(room, "name");
-  event.room_sid = json_text(room, "sid");
   if (JsonObject* object = json_child(json.object(), "participant")) {
     event.participant = read_participant(object);
   }

@@ -53,13 +53,9 @@ struct Egress {
   bool over() const { return status >= EgressStatus::kComplete; }
 };
 
-const char* status_name(EgressStatus status);
-
 struct WebhookEvent {
   std::string event;  // "track_published", …
-  std::string id;
   std::string room;
-  std::string room_sid;
   // In track events only sid and identity are filled in.
   std::optional<Participant> participant;
   std::optional<PublishedTrack> track;
