@@ -154,6 +154,7 @@ class EgressPlan {
   Slot* find_egress(const std::string& id);
   Slot* find_key(const std::string& key);
   std::string key_of(const Egress& egress) const;  // "" = not ours
+  bool is_machine(const std::string& identity) const;
   bool audible(const Source& source) const;
   int64_t confirm_after(const Source& source) const;
   bool confirmed(const Source& source) const;

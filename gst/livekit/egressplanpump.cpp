@@ -206,12 +206,13 @@ void EgressPlan::pump_starts(int64_t now_ms) {
   auto under_way = static_cast<size_t>(std::count_if(
       slots_.begin(), slots_.end(), [](const auto& slot) { return slot.second.under_way(); }));
   if (service_down_) {
+    if (under_way > 0) return;
     // One tries for all. Whoever has tried least: what fails may be that one's own fault.
     Slot* next = nullptr;
     for (auto& [key, slot] : slots_) {
       if (may_start(slot, now_ms) && (!next || slot.attempts < next->attempts)) next = &slot;
     }
-    if (next && under_way == 0) start(*next, now_ms);
+    if (next) start(*next, now_ms);
     return;
   }
   for (auto& [key, slot] : slots_) {

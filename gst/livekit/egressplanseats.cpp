@@ -124,9 +124,7 @@ void EgressPlan::survey_members(int64_t now_ms) {
     } else if (member.away_since_ms == kNever) {
       member.away_since_ms = now_ms;
     }
-    const auto person = people_.find(identity);
-    const bool machine = person != people_.end() && person->second.machine;
-    member.denied = machine || !config_.filter.permits(identity);
+    member.denied = is_machine(identity) || !config_.filter.permits(identity);
   }
   // Somebody whose microphone may be asked for, and who shares a screen that may not.
   for (const auto& [sid, source] : sources_) {

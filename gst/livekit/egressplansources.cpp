@@ -23,6 +23,11 @@ bool EgressFilter::permits(const std::string& identity, TrackSource source) cons
   return permits(identity) && (sources & static_cast<unsigned>(source)) != 0;
 }
 
+bool EgressPlan::is_machine(const std::string& identity) const {
+  const auto person = people_.find(identity);
+  return person != people_.end() && person->second.machine;
+}
+
 bool EgressPlan::audible(const Source& source) const {
   if (!source.published || !config_.filter.permits(source.identity, source.source)) return false;
   // Until it is known who that is, it may be somebody whose audio must not be asked for.
@@ -77,9 +82,8 @@ void EgressPlan::publish(const Participant& participant, const PublishedTrack& t
   source.published = true;
   source.missing = 0;
   source.seen_ms = std::max(source.seen_ms, seen_ms);
-  const auto known = people_.find(participant.identity);
-  const bool machine = known != people_.end() && known->second.machine;
-  if (is_new && !machine && !config_.filter.permits(participant.identity, track.source)) {
+  if (is_new && !is_machine(participant.identity) &&
+      !config_.filter.permits(participant.identity, track.source)) {
     PlanAction& action = add_action(PlanAction::Kind::kTell);
     action.step = "excluded";
     action.identity = participant.identity;

@@ -303,42 +303,6 @@ TEST_F(PlanTest, APollThatIsBehindDoesNotEndATrack) {
   EXPECT_EQ(count(Kind::kStop), 0u) << "its audio still comes";
 }
 
-// ---- an egress machine that is lost: LiveKit lists its egresses on, and has nobody to stop them
-// ----
-
-const CallFailure kNobody{Failure::kUnavailable, "no response from servers"};
-
-TEST_F(PlanTest, ALostMachineIsReplacedThoughNobodyAnswersForIt) {
-  make();
-  room = {person("alice", {"TR_1"})};
-  pass(0);
-  const uint64_t session = run("TR_1", "EG_1");
-  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
-  pass(60'000);
-  plan->on_connection_ended(session, now);
-  const int64_t lost = now;
-  answer_stops(kNobody, 10'000);
-  EXPECT_EQ(next(Kind::kRevoke).session, session);
-  EXPECT_TRUE(has_reason("no egress service answers for it"));
-  const uint64_t second = run("TR_1", "EG_2");
-  listed.push_back(egress("EG_2", "TR_1", EgressStatus::kActive));
-  EXPECT_LE(now - lost, 10'000);
-  const int tries = answer_stops(kNobody, 300'000);
-  EXPECT_LE(tries, 25) << "rarely, from now on";
-  EXPECT_GE(tries, 8) << "but it may come back, and be billed";
-  EXPECT_EQ(plan->running(), 1u);
-  EXPECT_EQ(count(Kind::kStart), 0u);
-  // The server has tidied up.
-  listed = {egress("EG_2", "TR_1", EgressStatus::kActive)};
-  answer_stops(kNobody, 31'000);
-  EXPECT_EQ(answer_stops(kNobody, 120'000), 0);
-  plan->shut_down(now);
-  EXPECT_EQ(plan->unfinished(), std::vector<std::string>{"alice (TR_1, EG_2)"});
-  plan->on_stop_answer(next(Kind::kStop).egress, now);
-  plan->on_connection_ended(second, now);
-  EXPECT_TRUE(plan->finished());
-}
-
 // ---- one half of the API, one key, or a proxy's answers ----
 
 TEST_F(PlanTest, HalfAnApiIsToldOnce) {
@@ -389,7 +353,41 @@ TEST_F(PlanTest, AProxysRefusalToStopStopsNothing) {
   EXPECT_EQ(plan->unfinished().size(), 1u);
 }
 
-// ---- an egress machine that is lost, as the server tells it ----
+// ---- an egress machine that is lost: LiveKit lists its egresses on, and has nobody to stop them
+// ----
+
+const CallFailure kNobody{Failure::kUnavailable, "no response from servers"};
+
+TEST_F(PlanTest, ALostMachineIsReplacedThoughNobodyAnswersForIt) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
+  pass(60'000);
+  plan->on_connection_ended(session, now);
+  const int64_t lost = now;
+  answer_stops(kNobody, 10'000);
+  EXPECT_EQ(next(Kind::kRevoke).session, session);
+  EXPECT_TRUE(has_reason("no egress service answers for it"));
+  const uint64_t second = run("TR_1", "EG_2");
+  listed.push_back(egress("EG_2", "TR_1", EgressStatus::kActive));
+  EXPECT_LE(now - lost, 10'000);
+  const int tries = answer_stops(kNobody, 300'000);
+  EXPECT_LE(tries, 25) << "rarely, from now on";
+  EXPECT_GE(tries, 8) << "but it may come back, and be billed";
+  EXPECT_EQ(plan->running(), 1u);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+  // The server has tidied up.
+  listed = {egress("EG_2", "TR_1", EgressStatus::kActive)};
+  answer_stops(kNobody, 31'000);
+  EXPECT_EQ(answer_stops(kNobody, 120'000), 0);
+  plan->shut_down(now);
+  EXPECT_EQ(plan->unfinished(), std::vector<std::string>{"alice (TR_1, EG_2)"});
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  plan->on_connection_ended(second, now);
+  EXPECT_TRUE(plan->finished());
+}
 
 // As livekit-server answers (measured): 408 after 3 s.
 TEST_F(PlanTest, TwoStopsThatTimedOutInTheServerAreALostMachine) {
