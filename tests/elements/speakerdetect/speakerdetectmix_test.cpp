@@ -126,6 +126,20 @@ class SpeakerDetectMix : public ::testing::Test {
     gst_message_unref(message);
     return told;
   }
+  /* Whether a person is told after some seconds of a voice. Silence follows at the pace of a live
+   * stream until then: what is pushed faster than it is listened to is lost, and what is known is
+   * told as a buffer passes. */
+  bool told_live(const std::vector<float>& voice, const std::string& identity) {
+    constexpr int kSliceMs = 20;
+    push({voice.begin(), voice.begin() + 5 * 16000});
+    for (GstClockTime waited = 0; waited < kMessageTimeout; waited += kSliceMs * GST_MSECOND) {
+      const std::string told = next(kSliceMs * GST_MSECOND).identity;
+      EXPECT_TRUE(told.empty() || told == "speaker-1" || told == identity) << told;
+      if (told == identity) return true;
+      silence(kSliceMs);
+    }
+    return false;
+  }
   std::vector<std::string> all_told() {
     std::vector<std::string> all;
     while (gst_bus_have_pending(bus_)) {
@@ -199,15 +213,12 @@ TEST_F(SpeakerDetectMix, VoicesAreToldApartAndTheLateWordTellsSinceWhen) {
 TEST_F(SpeakerDetectMix, LiveItListensBesideTheStreamAndSaysTheSame) {
   if (!need_models()) GTEST_SKIP() << "the voice model is not installed (tools/setup)";
   begin(true);
-  push(voice_of("1998", 0));
-  push(voice_of("3005", 0));
+  EXPECT_TRUE(told_live(voice_of("1998", 0), "speaker-1"));
+  EXPECT_TRUE(told_live(voice_of("3005", 0), "speaker-2"));
   gst_harness_push_event(harness_, gst_event_new_eos());
-  std::vector<std::string> names;
-  for (Told told = next(kMessageTimeout);; told = next(kMessageTimeout)) {
-    names.push_back(told.identity);
-    if (told.identity.empty()) break;
-  }
-  EXPECT_EQ(names, (std::vector<std::string>{"speaker-1", "speaker-2", ""}));
+  std::string last = "?";
+  while (gst_bus_have_pending(bus_)) last = next(0).identity;
+  EXPECT_EQ(last, "");
   gchar* active = nullptr;
   g_object_get(element_, "active-speaker", &active, nullptr);
   EXPECT_STREQ(active, "");
