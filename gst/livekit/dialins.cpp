@@ -80,7 +80,7 @@ void DialIns::forget_others(const std::string& identity) {
   std::erase_if(about_, [&](const auto& known) { return !kept.contains(known.first); });
 }
 
-void DialIns::introduce(const Entry& entry, const Who& who, TrackRequest& request) const {
+void DialIns::fill_in(const Entry& entry, const Who& who, TrackRequest& request) const {
   request.identity = printable_name(who.identity);
   request.name = printable_name(who.name);
   if (request.name.empty()) request.name = request.identity;
@@ -123,13 +123,25 @@ Verdict DialIns::admit(std::string_view token, std::string_view key, int64_t now
     request.track = "mix";
     return {};
   }
-  introduce(entry, people.front(), request);
+  fill_in(entry, people.front(), request);
   if (people.size() > 1) {
     auto right = std::make_shared<TrackRequest>(request);
-    introduce(entry, people.back(), *right);
+    fill_in(entry, people.back(), *right);
     request.right = std::move(right);
   }
   return {};
+}
+
+void DialIns::introduce(TrackRequest& request) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(request.session);
+  if (found == entries_.end()) return;
+  for (const Who& who : found->second.target.people) {
+    if (printable_name(who.identity) == request.identity) {
+      fill_in(found->second, who, request);
+      return;
+    }
+  }
 }
 
 void DialIns::release(uint64_t session) {

@@ -41,6 +41,8 @@ class DialIns {
   Verdict admit(std::string_view token, std::string_view key, int64_t now_ms,
                 TrackRequest& request);
   void release(uint64_t session);
+  // Writes into a request that was let in what is told of that person now.
+  void introduce(TrackRequest& request) const;
 
  private:
   struct About {
@@ -54,12 +56,12 @@ class DialIns {
   };
 
   std::string mac(uint64_t session, const Entry& entry) const;
-  void forget_others(const std::string& identity);                                  // locked
-  void introduce(const Entry& entry, const Who& who, TrackRequest& request) const;  // locked
+  void forget_others(const std::string& identity);                                // locked
+  void fill_in(const Entry& entry, const Who& who, TrackRequest& request) const;  // locked
 
   const std::string room_;
   const std::string key_;               // random, of this object alone
-  std::mutex mutex_;                    // guards what follows
+  mutable std::mutex mutex_;            // guards what follows
   std::map<std::string, About> about_;  // by identity, where there is something
   std::map<uint64_t, Entry> entries_;
 };

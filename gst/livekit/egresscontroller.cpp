@@ -233,6 +233,10 @@ void EgressController::on_webhook(const WebhookEvent& event) {
       [this, event] { tell_plan([&](EgressPlan& plan) { plan.on_webhook(event, now_ms()); }); });
 }
 
+void EgressController::introduce(TrackRequest& request) const {
+  dial_ins_->introduce(request);
+}
+
 void EgressController::on_session(uint64_t session, bool connected) {
   if (session == 0) return;
   if (!connected) dial_ins_->release(session);

@@ -101,6 +101,8 @@ class EgressController final : public HookSink {
   // The listener's and the room's side.
   void on_webhook(const WebhookEvent& event) override;
   void on_session(uint64_t session, bool connected);
+  // Writes into it the newest name, metadata and attributes. Any thread.
+  void introduce(TrackRequest& request) const;
 
   // Stops all egresses and runs `done` on the control thread once they are stopped and have sent
   // what was on its way, or after 5 s. The observer learns before of those that may still run.

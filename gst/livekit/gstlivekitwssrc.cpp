@@ -89,6 +89,9 @@ class SignalEmitter final : public livekit::RoomObserver {
   void on_session(uint64_t session, bool connected) override {
     if (const auto egresses = controller()) egresses->on_session(session, connected);
   }
+  void introduce(livekit::TrackRequest& request) override {
+    if (const auto egresses = controller()) egresses->introduce(request);
+  }
 
   std::shared_ptr<livekit::EgressController> controller() {
     const std::lock_guard<std::mutex> lock(mutex_);

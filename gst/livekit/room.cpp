@@ -325,6 +325,8 @@ void Room::admit(Newcomer newcomer, const SliceTime& slice) {
     admit_pair(std::move(newcomer), slice);
     return;
   }
+  // Since he called he may have got another name; from here on describe() tells of that.
+  observer_->introduce(newcomer.request);
   const bool has_identity = !newcomer.request.identity.empty();
   if (has_identity && std::any_of(tracks_.begin(), tracks_.end(), [&newcomer](const auto& other) {
         return other->request().identity == newcomer.request.identity;

@@ -42,6 +42,8 @@ class RoomObserver {
   virtual void on_caller_removed(const GstStructure* caller) = 0;     // room thread
   // The connection of an egress that was asked for has begun or is over. Any thread.
   virtual void on_session(uint64_t session, bool connected) = 0;
+  // Writes into it what is known of this caller now. Room thread.
+  virtual void introduce(TrackRequest& request) = 0;
 };
 
 class Room final : public Route, private RoomClock::Client {

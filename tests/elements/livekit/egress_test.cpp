@@ -391,6 +391,30 @@ TEST_F(EgressTest, ANewNameReachesThePad) {
   EXPECT_EQ(room_->seen("src_0").buffers.back().name, "Dr. Alice");
 }
 
+// A slice between the call and the connection finds nobody to give the new name to.
+TEST_F(EgressTest, ANewNameWhileTheEgressConnectsReachesThePad) {
+  people(participant("alice", "Alice", "1"));
+  room_->play();
+  tick_until([this] { return calls("Egress/StartTrackEgress") == 1; });
+  const std::function<void()> rename = [this] {
+    people(participant("alice", "Dr. Alice", "1", R"(,"metadata":"doctor")"));
+    const size_t polls = calls("RoomService/ListParticipants");
+    tick_until([&] { return calls("RoomService/ListParticipants") > polls + 1; });
+  };
+  g_signal_connect(room_->element(), "caller-connecting",
+                   G_CALLBACK(+[](GstElement*, GstStructure*, gpointer work) -> gboolean {
+                     (*static_cast<const std::function<void()>*>(work))();
+                     return TRUE;
+                   }),
+                   const_cast<std::function<void()>*>(&rename));
+  Caller egress(port(), dial_address());
+  EXPECT_EQ(egress.status(), 101);
+  tick_until([this] { return room_->pads() == 1 && room_->seen("src_0").buffers.size() > 2; });
+  EXPECT_EQ(room_->seen("src_0").title, "Dr. Alice");
+  EXPECT_EQ(room_->seen("src_0").buffers.front().name, "Dr. Alice");
+  EXPECT_EQ(room_->seen("src_0").comment, "livekit-metadata=doctor");
+}
+
 TEST_F(EgressTest, LeftoversAreStoppedFirst) {
   people(participant("alice", "Alice", "1"));
   guint known_port = 0;
