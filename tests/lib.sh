@@ -61,6 +61,12 @@ score() { # TRANSCRIPT OPTION...
   "$root/tools/score-transcript" --reference "$work/said.stm" "$@" || fail "score of ${1##*/}"
 }
 
+# For tests with TLS: certificate.pem and key.pem.
+make_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null || fail "openssl"
+}
+
 need_nginx() {
   [ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] ||
     { echo "nginx with its RTMP module is not installed (tools/setup)"; exit 77; }

@@ -95,12 +95,36 @@ struct ControlServer::Exchange {
   }
 };
 
+namespace {
+
+gboolean accept_any_certificate(SoupMessage*, GTlsCertificate*, GTlsCertificateFlags, gpointer) {
+  return TRUE;
+}
+
+void on_queued(SoupSession*, SoupMessage* message, gpointer) {
+  g_signal_connect(message, "accept-certificate", G_CALLBACK(accept_any_certificate), nullptr);
+}
+
+// For webhooks and for what goes on to a real server.
+SoupSession* make_session(const TlsSettings& tls) {
+  SoupSession* const session =
+      soup_session_new_with_options("timeout", kUpstreamPatience_s, nullptr);
+  if (tls.insecure) g_signal_connect(session, "request-queued", G_CALLBACK(on_queued), nullptr);
+  if (!tls.ca_file.empty()) {
+    g_autoptr(GTlsDatabase) database = g_tls_file_database_new(tls.ca_file.c_str(), nullptr);
+    if (database != nullptr) g_object_set(session, "tls-database", database, nullptr);
+  }
+  return session;
+}
+
+}  // namespace
+
 ControlServer::ControlServer(const ControlOptions& options, EgressService::Settings service,
                              const Prepared& prepared)
     : options_(options),
       credentials_{options.api_key, options.api_secret},
       server_(soup_server_new(nullptr, nullptr)),
-      session_(soup_session_new_with_options("timeout", kUpstreamPatience_s, nullptr)),
+      session_(make_session(service.tls)),
       cancellable_(g_cancellable_new()),
       webhooks_(session_.get(), credentials_, options.webhooks),
       service_(
