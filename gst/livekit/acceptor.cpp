@@ -88,12 +88,9 @@ gboolean Acceptor::on_accept_again(gpointer data) {
 
 std::string describe_address(GSocketAddress* address) {
   if (!G_IS_INET_SOCKET_ADDRESS(address)) return {};
-  auto* inet = G_INET_SOCKET_ADDRESS(address);
-  GInetAddress* host = g_inet_socket_address_get_address(inet);
-  const std::unique_ptr<char, decltype(&g_free)> text(g_inet_address_to_string(host), g_free);
-  std::string name = text.get();
-  if (g_inet_address_get_family(host) == G_SOCKET_FAMILY_IPV6) name = "[" + name + "]";
-  return name + ":" + std::to_string(g_inet_socket_address_get_port(inet));
+  const std::unique_ptr<char, decltype(&g_free)> text(
+      g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(address)), g_free);
+  return text.get();
 }
 
 }  // namespace livekit

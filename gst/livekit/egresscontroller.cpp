@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apiaccess.h"
+#include "listeningaddress.h"
 
 namespace livekit {
 
@@ -27,13 +28,6 @@ bool is_this_machine(const std::string& base_url) {
       g_uri_parse(base_url.c_str(), G_URI_FLAGS_NONE, nullptr), g_uri_unref);
   const std::string host = uri && g_uri_get_host(uri.get()) ? g_uri_get_host(uri.get()) : "";
   return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-// Of an address that is listened on, how this machine itself reaches it.
-std::string host_of(const std::string& address) {
-  if (address.empty() || address == "0.0.0.0") return "127.0.0.1";
-  if (address == "::") return "[::1]";
-  return address.find(':') == address.npos ? address : "[" + address + "]";
 }
 
 std::optional<std::string> checked_public_url(std::string url, std::string& error) {
@@ -139,8 +133,11 @@ std::optional<ControllerConfig> make_controller_config(const EgressSettings& set
   config.api_base_url = *base_url;
   std::string public_url = settings.public_url;
   if (public_url.empty() && is_this_machine(config.api_base_url)) {
-    public_url = std::string(listener.tls_certificate.empty() ? "ws" : "wss") + "://" +
-                 host_of(listener.address) + ":" + std::to_string(port);
+    const std::unique_ptr<char, decltype(&g_free)> joined(
+        g_uri_join(G_URI_FLAGS_NONE, listener.tls_certificate.empty() ? "ws" : "wss", nullptr,
+                   loopback_host(listener.address).c_str(), port, "", nullptr, nullptr),
+        g_free);
+    public_url = joined.get();
   }
   if (public_url.empty()) {
     error =

@@ -5,26 +5,14 @@
 
 #include <utility>
 
-namespace livekit {
+#include "listeningaddress.h"
 
+namespace livekit {
 namespace {
 
 // The default of 10 makes callers who come together wait a second for the kernel's next try.
 constexpr int kBacklog = 1024;
 constexpr uint8_t kTlsHandshakeRecord = 0x16;
-
-}  // namespace
-
-std::string listening_host(const std::string& host) {
-  if (host.empty() || host == "*") return "0.0.0.0";
-  if (host == "localhost") return "127.0.0.1";
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    return host.substr(1, host.size() - 2);
-  }
-  return host;
-}
-
-namespace {
 
 GObjectPtr<GSocketAddress> make_address(const std::string& address, uint16_t port,
                                         std::string& error) {

@@ -13,9 +13,6 @@
 
 namespace livekit {
 
-// `address` as g_inet_address knows it: the usual names of "all" and "this machine" replaced.
-std::string listening_host(const std::string& address);
-
 // Where a server listens. All elements on one port share it: two that name the same address and
 // port must agree on all of it.
 struct ListenerConfig {

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "listeningaddress.h"
 #include "listeningsocket.h"
 
 namespace livekit {

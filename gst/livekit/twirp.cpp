@@ -91,11 +91,11 @@ std::optional<std::string> api_base_url(std::string_view livekit_url, std::strin
     error = "livekit-url must not have a user, a query or a fragment: give it as wss://HOST.";
     return std::nullopt;
   }
-  const std::string name = host;
-  std::string base = std::string(tls ? "https" : "http") + "://" +
-                     (name.find(':') == name.npos ? name : "[" + name + "]");
-  if (g_uri_get_port(uri.get()) > 0) base += ":" + std::to_string(g_uri_get_port(uri.get()));
-  base += g_uri_get_path(uri.get());
+  const std::unique_ptr<char, decltype(&g_free)> joined(
+      g_uri_join(G_URI_FLAGS_NON_DNS, tls ? "https" : "http", nullptr, host,
+                 g_uri_get_port(uri.get()), g_uri_get_path(uri.get()), nullptr, nullptr),
+      g_free);
+  std::string base = joined.get();
   while (base.ends_with('/')) base.pop_back();
   return base;
 }
