@@ -298,6 +298,9 @@ void EgressController::act_on(const PlanAction& action) {
     case PlanAction::Kind::kRevoke:
       dial_ins_->revoke(action.session);
       break;
+    case PlanAction::Kind::kHangUp:
+      if (observer_) observer_->on_hang_up(action.session);
+      break;
     case PlanAction::Kind::kRename:
       dial_ins_->describe(action.identity, action.name, action.metadata, action.attributes);
       if (observer_) {

@@ -75,6 +75,8 @@ class EgressObserver {
   virtual ~EgressObserver() = default;
   // A step, as PlanAction::kTell has it.
   virtual void on_egress_step(const PlanAction& step) = 0;
+  // The connection of `session` has to be closed, from this side.
+  virtual void on_hang_up(uint64_t session) = 0;
   // Somebody's name, safe to show; metadata and attributes (a JSON object) as they are.
   virtual void on_participant(const std::string& identity, const ParticipantText& text) = 0;
   // Nobody has the identity `entry` of exclude, but somebody who is heard has it as his name, or an

@@ -12,8 +12,6 @@ namespace {
 
 constexpr size_t kMaxOverEarly = 256;
 constexpr int64_t kFirstWaitMs = 250;
-// What egress holds back is sent after it was stopped: 3 s with its default settings.
-constexpr int64_t kLastWordsMs = 6000;
 
 }  // namespace
 
@@ -205,6 +203,8 @@ void EgressPlan::stop(Slot& slot, const std::string& reason, int64_t now_ms) {
   slot.stop_tries = 0;
   slot.doubts = 0;
   slot.stop_under_way = false;
+  slot.stop_since_ms = now_ms;
+  slot.hung_up = false;
   slot.due_ms = now_ms;
   tell("stopping", &slot, reason);
 }
@@ -243,6 +243,10 @@ void EgressPlan::revoke(Slot& slot) {
   if (slot.session == 0 || slot.revoked) return;
   slot.revoked = true;
   add_action(PlanAction::Kind::kRevoke).session = slot.session;
+}
+
+void EgressPlan::hang_up(uint64_t session) {
+  add_action(PlanAction::Kind::kHangUp).session = session;
 }
 
 void EgressPlan::stop_stray(const Egress& egress, const std::string& key, const char* why,
@@ -431,17 +435,23 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
   if (failure.kind == CallFailure::Kind::kUnavailable) doubts = kNobodyHasIt;
   if (failure.kind == CallFailure::Kind::kTimedOut) doubts = kNobodyAnswers;
   if (failure.kind == CallFailure::Kind::kUnreachable && reachable()) doubts = 1;
+  // Somebody refuses it: that no answer came before was chance. What was given up stays so.
+  const bool refused =
+      failure.kind == CallFailure::Kind::kDenied || failure.kind == CallFailure::Kind::kRefused;
+  const auto grown = [&](unsigned before) {
+    return refused && before < kLostAfter ? 0 : before + doubts;
+  };
   if (const auto found = strays_.find(id); found != strays_.end()) {
     Stray& stray = found->second;
     stray.stop_under_way = false;
-    stray.doubts += doubts;
+    stray.doubts = grown(stray.doubts);
     const bool hurry = shutting_down_ || !stray.lost();
     stray.due_ms = now_ms + back_off(++stray.tries, hurry ? kLongestProbeWaitMs : kLongestWaitMs);
   }
   Slot* const slot = find_egress(id);
   if (slot && slot->state == Slot::State::kStopping) {
     slot->stop_under_way = false;
-    slot->doubts += doubts;
+    slot->doubts = grown(slot->doubts);
     slot->due_ms = now_ms + back_off(++slot->stop_tries, kLongestProbeWaitMs);
     // At the end there is no other one to make room for.
     if (slot->doubts >= kLostAfter && !slot->dialled && !shutting_down_) {
@@ -454,7 +464,10 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
 void EgressPlan::on_dialled(uint64_t session, int64_t now_ms) {
   Slot* const slot = find_session(session);
   // Let in just before it was revoked.
-  if (!slot || slot->revoked) add_action(PlanAction::Kind::kRevoke).session = session;
+  if (!slot || slot->revoked) {
+    add_action(PlanAction::Kind::kRevoke).session = session;
+    hang_up(session);
+  }
   if (!slot) return;
   slot->dialled = true;
   slot->connection_over = false;

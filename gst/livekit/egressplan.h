@@ -70,6 +70,7 @@ struct PlanAction {
     kStart,        // an egress of `track`, `people` or the room, that dials `key` as `session`
     kStop,         // `egress`
     kRevoke,       // `session` may not dial in any more
+    kHangUp,       // `session`'s connection: its egress fails, when it cannot be stopped
     kRename,       // `identity` has `name`, `metadata` and `attributes` now
     kTell,         // a message for the application; of a pair, one about each
   };
@@ -196,6 +197,7 @@ class EgressPlan {
   void give_up(Slot& slot, int64_t now_ms);
   bool forbidden(const Slot& slot) const;
   void revoke(Slot& slot);
+  void hang_up(uint64_t session);
   enum class Api { kRooms, kEgress };
   void set_reachable(Api api, bool reachable, int64_t now_ms, const std::string& reason = "");
   bool reachable() const { return rooms_reachable_ && egress_reachable_; }

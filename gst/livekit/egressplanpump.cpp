@@ -155,6 +155,18 @@ void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
       wake_at(check_ms);
     }
   }
+  // Nobody stops it. What it sent until now was still wanted; what comes may be what another one
+  // brings as well, or of somebody who is excluded.
+  if (slot.state == Slot::State::kStopping && slot.dialled && !slot.stop_done && !slot.hung_up) {
+    const int64_t hang_up_ms = slot.stop_since_ms + kLastWordsMs;
+    if (hang_up_ms <= now_ms) {
+      slot.hung_up = true;
+      revoke(slot);
+      hang_up(slot.session);
+    } else {
+      wake_at(hang_up_ms);
+    }
+  }
   if (slot.state == Slot::State::kStopping && (!slot.stop_under_way || slot.stop_done)) {
     if (slot.due_ms > now_ms) {
       wake_at(slot.due_ms);

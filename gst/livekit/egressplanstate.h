@@ -23,6 +23,9 @@ inline constexpr unsigned kLostAfter = 16;
 inline constexpr unsigned kNobodyAnswers = 8;
 inline constexpr unsigned kNobodyHasIt = 4;
 
+// What egress holds back is sent after it was stopped: 3 s with its default settings.
+inline constexpr int64_t kLastWordsMs = 6000;
+
 struct EgressPlan::Person {
   std::string sid;
   std::string name;
@@ -86,6 +89,8 @@ struct EgressPlan::Slot {
   bool stop_under_way = false;
   bool stop_done = false;    // but the connection still brings what was on its way
   bool stop_wished = false;  // by us, and not because it went wrong
+  int64_t stop_since_ms = 0;
+  bool hung_up = false;
   unsigned stop_tries = 0;
   unsigned doubts = 0;  // that its machine still lives: up to kLostAfter
   std::string stop_reason;

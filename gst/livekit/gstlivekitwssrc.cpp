@@ -159,6 +159,9 @@ class EgressReporter final : public livekit::EgressObserver {
            step.egress.c_str(), dial_base_.c_str()));
     }
   }
+  void on_hang_up(uint64_t session) override {
+    if (const auto room = room_.lock()) room->hang_up(session);
+  }
   void on_participant(const std::string& identity, const livekit::ParticipantText& text) override {
     if (const auto room = room_.lock()) room->describe(identity, text);
   }

@@ -135,6 +135,31 @@ void Room::describe_tracks(const SliceTime& slice) {
   }
 }
 
+void Room::hang_up(uint64_t session) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  hang_ups_.insert(session);
+  has_hang_ups_ = true;
+}
+
+void Room::hang_up_tracks(const SliceTime& slice) {
+  if (!has_hang_ups_) return;
+  std::set<uint64_t> sessions;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    sessions = hang_ups_;
+  }
+  std::set<uint64_t> done;  // two people may be one session
+  for (const auto& track : tracks_) {
+    const uint64_t session = track->request().session;
+    if (!sessions.contains(session)) continue;
+    track->close("this egress should have been stopped", slice.pts);
+    done.insert(session);
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const uint64_t session : done) hang_ups_.erase(session);
+  has_hang_ups_ = !hang_ups_.empty();
+}
+
 void Room::set_filter(const EgressFilter& filter) {
   // Tracks have their identities as they are shown.
   EgressFilter shown;
@@ -263,6 +288,7 @@ void Room::on_tick(GstClockTime tick, guint64 index, GstClockTime now) {
   apply_filter();
   admit_newcomers(slice);
   describe_tracks(slice);
+  hang_up_tracks(slice);
   if (eos_requested_ && !closing_) close_for_eos(slice);
   step_tracks(slice);
   check_flow();

@@ -66,6 +66,9 @@ class Room final : public Route, private RoomClock::Client {
   // Somebody has this name and metadata from now on.
   void describe(const std::string& identity, const ParticipantText& text);
 
+  // Closes the connection of an egress that was asked for; if it comes yet, then.
+  void hang_up(uint64_t session);
+
   // Who may be heard of those whose egress was asked for: whoever is excluded falls silent at once,
   // however long it takes until the egress is stopped.
   void set_filter(const EgressFilter& filter);
@@ -103,6 +106,7 @@ class Room final : public Route, private RoomClock::Client {
   void remove_track(std::unique_ptr<Track> track, GstClockTime running_time);
   void note_removed(const Track& track, bool connection_over);
   void describe_tracks(const SliceTime& slice);
+  void hang_up_tracks(const SliceTime& slice);
   void apply_filter();
   bool is_audible(const TrackRequest& request) const;
   void close_for_eos(const SliceTime& slice);
@@ -139,12 +143,14 @@ class Room final : public Route, private RoomClock::Client {
   std::atomic<bool> has_newcomers_{false};
   std::atomic<bool> has_descriptions_{false};
   std::atomic<bool> has_new_filter_{false};
+  std::atomic<bool> has_hang_ups_{false};
   std::atomic<bool> has_opus_{false};  // ever had
 
   mutable std::mutex mutex_;  // guards all below
   std::deque<Newcomer> newcomers_;
   std::map<std::string, ParticipantText> descriptions_;  // by identity
   EgressFilter new_filter_;
+  std::set<uint64_t> hang_ups_;  // sessions
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;

@@ -33,6 +33,7 @@ class Counter final : public livekit::EgressObserver {
     if (step.step == "started") controller->on_session(step.session, true);
     if (step.step == "connected") ++running_;
   }
+  void on_hang_up(uint64_t) override {}
   void on_participant(const std::string&, const livekit::ParticipantText&) override {}
   void on_doubtful_exclude(const std::string&, const std::string&) override {}
   void on_unfinished(const std::vector<std::string>& egresses) override {

@@ -267,6 +267,8 @@ TEST_F(EgressTest, WhoIsExcludedFallsSilentAtOnce) {
   const PadSeen pad = room_->seen("src_0");
   ASSERT_GT(pad.buffers.size(), before + 5);
   for (size_t i = before + 5; i < pad.buffers.size(); ++i) EXPECT_TRUE(pad.buffers[i].all_zero);
+  // After some seconds of that there is no connection any more, which ends an egress too.
+  tick_until([this] { return room_->seen("src_0").removed; });
 }
 
 TEST_F(EgressTest, RubbishFromTheServer) {

@@ -280,6 +280,52 @@ TEST_F(PlanTest, DialledInBeforeTheAnswer) {
   EXPECT_EQ(next(Kind::kStop).egress, "EG_1");
 }
 
+TEST_F(PlanTest, WhatCannotBeStoppedIsHungUp) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  exclude("alice");
+  EXPECT_GT(answer_stops({Failure::kRefused, "a proxy's page"}, 5900), 3);
+  EXPECT_EQ(count(Kind::kHangUp), 0u) << "what egress held back comes yet";
+  answer_stops({Failure::kRefused, "a proxy's page"}, 200);
+  EXPECT_EQ(next(Kind::kHangUp).session, session);
+  plan->on_connection_ended(session, now);
+  EXPECT_GT(answer_stops({Failure::kRefused, "a proxy's page"}, 20'000), 3) << "it may run on";
+  EXPECT_EQ(count(Kind::kHangUp), 0u);
+  EXPECT_EQ(count(Kind::kStart), 0u);
+}
+
+TEST_F(PlanTest, WhatIsStoppedInTimeIsNotHungUp) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  exclude("alice");
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  pass(3000);
+  plan->on_connection_ended(session, now);
+  pass(60'000);
+  EXPECT_EQ(count(Kind::kHangUp), 0u) << "that would make it a failed one";
+}
+
+// Half of the answers get lost, the others are a refusal: somebody is there.
+TEST_F(PlanTest, ARefusedStopIsNoLostMachine) {
+  config.filter = {};
+  begin();
+  take();
+  room = {person("alice", {"TR_1"})};
+  listed = {egress("EG_old", "TR_1", EgressStatus::kActive)};
+  pass(0);
+  for (int i = 0; i < 100; ++i) {
+    for (pass(1000); count(Kind::kStop) == 0; pass(1000)) {
+    }
+    const Failure kind = i % 2 ? Failure::kRefused : Failure::kUnreachable;
+    plan->on_stop_failed(next(Kind::kStop).egress, {kind, "?"}, now);
+  }
+  EXPECT_EQ(count(Kind::kStart), 0u) << "the former run's is still there";
+}
+
 TEST_F(PlanTest, ADoubleIsStopped) {
   make();
   room = {person("alice", {"TR_1"})};

@@ -158,7 +158,8 @@ TEST_F(PlanTest, ExcludedWhileTheAnswerIsLostMayNotDialIn) {
   plan->set_filter(filter, now);
   EXPECT_EQ(next(Kind::kRevoke).session, start.session);
   plan->on_dialled(start.session, now);
-  EXPECT_EQ(next(Kind::kRevoke).session, start.session) << "let in a moment before";
+  EXPECT_EQ(next(Kind::kRevoke).session, start.session);
+  EXPECT_EQ(next(Kind::kHangUp).session, start.session) << "let in a moment before";
 }
 
 TEST_F(PlanTest, ExcludedWhileRunningIsCutAtOnce) {

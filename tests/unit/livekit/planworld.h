@@ -52,7 +52,7 @@ class World {
   }
 
   void one_event() {
-    switch (pick(16)) {
+    switch (pick(17)) {
       case 0:
         join(name(), false);
         break;
@@ -94,6 +94,9 @@ class World {
       case 14:
         lose_machine();
         break;
+      case 15:
+        toggle_refusal();
+        break;
       default:
         break;
     }
@@ -104,6 +107,7 @@ class World {
   // Nothing goes wrong any more.
   std::string settle() {
     faults_ = 0;
+    refusals_.clear();
     service_up_ = true;
     reachable_ = true;
     // Right, and still so when what was under way has arrived.
@@ -314,6 +318,41 @@ class World {
     }
   }
 
+  // One method alone is refused, for a while: half a server, a key that was changed, a proxy with
+  // a will of its own.
+  void toggle_refusal() {
+    constexpr Kind kMethods[] = {Kind::kListParticipants, Kind::kListEgress, Kind::kCheckEgress,
+                                 Kind::kStart, Kind::kStop};
+    constexpr Failure kFailures[] = {Failure::kDenied, Failure::kRefused, Failure::kTimedOut,
+                                     Failure::kUnavailable};
+    const Kind method = kMethods[pick(5)];
+    // The last two say that nobody has the egress that should be stopped: lose_machine().
+    const Failure failure = kFailures[pick(method == Kind::kStop ? 2 : 4)];
+    if (!refusals_.erase(method)) refusals_[method] = {failure, "refused"};
+  }
+  // Of the plan's call, not done by the server.
+  void refuse(const PlanAction& action, const CallFailure& failure) {
+    switch (action.kind) {
+      case Kind::kListParticipants:
+        plan_->on_participants_failed(failure, now_);
+        break;
+      case Kind::kListEgress:
+        plan_->on_egress_list_failed(failure, now_);
+        break;
+      case Kind::kCheckEgress:
+        plan_->on_egress_checked(action.egress, nullptr, now_);
+        break;
+      case Kind::kStart:
+        plan_->on_start_failed(action.session, failure, now_);
+        break;
+      case Kind::kStop:
+        plan_->on_stop_failed(action.egress, failure, now_);
+        break;
+      default:
+        break;
+    }
+  }
+
   // The process is killed and started anew: connections break, what was under way is lost.
   void restart() {
     ++run_;
@@ -370,6 +409,12 @@ class World {
 
   void act(const PlanAction& action) {
     const CallFailure unreachable{Failure::kUnreachable, "no answer"};
+    if (action.kind == Kind::kStop) egresses_[action.egress].stop_asked = true;
+    if (const auto found = refusals_.find(action.kind); found != refusals_.end() && reachable_) {
+      answer([=, this, failure = found->second] { refuse(action, failure); },
+             [=, this] { refuse(action, unreachable); });
+      return;
+    }
     switch (action.kind) {
       case Kind::kListParticipants: {
         std::vector<Participant> list;
@@ -399,7 +444,6 @@ class World {
         break;
       case Kind::kStop: {
         const std::string id = action.egress;
-        egresses_[id].stop_asked = true;
         if (reachable_ && egresses_[id].lost && egresses_[id].status < EgressStatus::kEnding) {
           answer(
               [=, this] {
@@ -421,8 +465,13 @@ class World {
       }
       case Kind::kRevoke:
         revoked_.insert(action.session);
+        break;
+      case Kind::kHangUp:
         for (auto& [id, egress] : egresses_) {
-          if (egress.session == action.session && egress.run == run_) hang_up(egress);
+          if (egress.session != action.session || egress.run != run_ || !egress.connected) continue;
+          hang_up(egress);
+          if (egress.lost) continue;
+          later(pick(500), [this, egress_id = id] { finish(egress_id, EgressStatus::kFailed); });
         }
         break;
       case Kind::kRename:
@@ -573,6 +622,7 @@ class World {
   int faults_ = 0;  // of 100
   bool service_up_ = true;
   bool reachable_ = true;
+  std::map<Kind, CallFailure> refusals_;  // by method
   Way way_;
   std::set<std::string> excluded_ =
       way_.mode == EgressMode::kRoom ? std::set<std::string>() : std::set<std::string>{"mallory"};
