@@ -174,7 +174,8 @@ void EgressPlan::ended(Slot& slot, const char* step, const std::string& reason, 
   slot.due_ms = now_ms + wait_ms;
   if (again && service_down_) wait_ms = std::max(wait_ms, probe_due_ms_ - now_ms);
   tell(step, &slot, reason, wait_ms);
-  const bool wished = slot.revoked || (slot.state == Slot::State::kStopping && slot.stop_wished);
+  const bool wished =
+      (slot.revoked && !slot.hung_up) || (slot.state == Slot::State::kStopping && slot.stop_wished);
   revoke(slot);
   slot.state = Slot::State::kIdle;
   slot.session = 0;
@@ -209,17 +210,18 @@ void EgressPlan::stop(Slot& slot, const std::string& reason, int64_t now_ms) {
   tell("stopping", &slot, reason);
 }
 
-// Its machine is lost, though the list may show it for long. Its session is revoked, so another one
-// beside it can double nothing.
-void EgressPlan::give_up(Slot& slot, int64_t now_ms) {
+// It could not be stopped; that is tried further, beside what comes next. Its session is revoked,
+// so another one can double nothing.
+void EgressPlan::give_up(Slot& slot, const char* step, const char* reason, int64_t now_ms) {
   Stray& stray = strays_[slot.egress];
+  stray.stop_under_way = slot.stop_under_way;
   stray.key = slot.key;
   stray.track = slot.track;
   stray.tries = slot.stop_tries;
   stray.doubts = slot.doubts;
   stray.added_ms = now_ms;
   stray.due_ms = now_ms + back_off(stray.tries, kLongestWaitMs);
-  ended(slot, "failed", "no egress service answers for it", now_ms, kLongestWaitMs);
+  ended(slot, step, reason, now_ms, kLongestWaitMs);
 }
 
 // Nobody of it may be heard, by what is permitted now.
@@ -455,7 +457,8 @@ void EgressPlan::on_stop_failed(const std::string& id, const CallFailure& failur
     slot->due_ms = now_ms + back_off(++slot->stop_tries, kLongestProbeWaitMs);
     // At the end there is no other one to make room for.
     if (slot->doubts >= kLostAfter && !slot->dialled && !shutting_down_) {
-      give_up(*slot, now_ms);
+      // The list may show it for long.
+      give_up(*slot, "failed", "no egress service answers for it", now_ms);
     }
   }
   pump(now_ms);
@@ -483,6 +486,10 @@ void EgressPlan::on_connection_ended(uint64_t session, int64_t now_ms) {
   slot->connection_over = true;
   if (slot->state == Slot::State::kStopping && slot->stop_done) {
     ended(*slot, "ended", slot->stop_reason, now_ms, kLongestWaitMs);
+  } else if (slot->state == Slot::State::kStopping && slot->hung_up) {
+    // Its egress has failed by that, as the next list will show.
+    give_up(*slot, "ended", "it could not be stopped, and was hung up", now_ms);
+    list_due_ms_ = std::min(list_due_ms_, now_ms + 2 * kListLagMs);
   } else if (slot->state == Slot::State::kRunning) {
     if (slot->present) {
       // Egress never dials again. It should have noticed; but it must not run on for nobody.

@@ -194,7 +194,7 @@ class EgressPlan {
              int64_t longest_wait_ms);
   void stop(Slot& slot, const std::string& reason, int64_t now_ms);
   void stop_stray(const Egress& egress, const std::string& key, const char* why, int64_t now_ms);
-  void give_up(Slot& slot, int64_t now_ms);
+  void give_up(Slot& slot, const char* step, const char* reason, int64_t now_ms);
   bool forbidden(const Slot& slot) const;
   void revoke(Slot& slot);
   void hang_up(uint64_t session);

@@ -173,6 +173,7 @@ void EgressPlan::pump_slot(Slot& slot, int64_t now_ms) {
       return;
     }
     if (slot.stop_done) {
+      if (slot.dialled) hang_up(slot.session);  // it should have ended long ago
       ended(slot, "ended", slot.stop_reason, now_ms, 0);
       return;
     }

@@ -15,6 +15,7 @@ namespace {
 constexpr guint64 kSlicesPerSnapshot = 10;
 // What may still be played after EOS was asked for.
 constexpr GstClockTime kEosGrace = 2 * GST_SECOND;
+constexpr int kHangUpSlices = 100;  // to wait for a connection that is to be closed
 constexpr unsigned kForbidden = 403;
 constexpr unsigned kServiceUnavailable = 503;
 constexpr guint16 kCloseGoingAway = 1001;
@@ -137,13 +138,13 @@ void Room::describe_tracks(const SliceTime& slice) {
 
 void Room::hang_up(uint64_t session) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  hang_ups_.insert(session);
+  hang_ups_.emplace(session, 0);
   has_hang_ups_ = true;
 }
 
 void Room::hang_up_tracks(const SliceTime& slice) {
   if (!has_hang_ups_) return;
-  std::set<uint64_t> sessions;
+  std::map<uint64_t, int> sessions;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     sessions = hang_ups_;
@@ -152,11 +153,18 @@ void Room::hang_up_tracks(const SliceTime& slice) {
   for (const auto& track : tracks_) {
     const uint64_t session = track->request().session;
     if (!sessions.contains(session)) continue;
-    track->close("this egress should have been stopped", slice.pts);
+    // What it has sent is still played.
+    if (!track->is_ending()) {
+      track->close("this egress should have been stopped", slice.pts + kEosGrace);
+    }
     done.insert(session);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const uint64_t session : done) hang_ups_.erase(session);
+  // One that is not here may be on its way in, or has just gone.
+  for (auto& [session, slices] : hang_ups_) ++slices;
+  std::erase_if(hang_ups_, [&done](const auto& entry) {
+    return done.contains(entry.first) || entry.second > kHangUpSlices;
+  });
   has_hang_ups_ = !hang_ups_.empty();
 }
 

@@ -150,7 +150,7 @@ class Room final : public Route, private RoomClock::Client {
   std::deque<Newcomer> newcomers_;
   std::map<std::string, ParticipantText> descriptions_;  // by identity
   EgressFilter new_filter_;
-  std::set<uint64_t> hang_ups_;  // sessions
+  std::map<uint64_t, int> hang_ups_;  // by session, slices since
   bool accepting_ = true;
   guint64 refused_ = 0;
   Counters published_counters_;

@@ -55,6 +55,8 @@ class Track final : private MessageHandler {
   // Why it is over, for the caller-removed signal: closed, lost, timed-out, protocol-error,
   // shutdown.
   const char* end_reason() const;
+  // The connection is over; what it has sent is played yet.
+  bool is_ending() const { return finishing_; }
   TrackSnapshot snapshot() const;
 
  private:

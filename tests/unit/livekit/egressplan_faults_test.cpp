@@ -290,10 +290,28 @@ TEST_F(PlanTest, WhatCannotBeStoppedIsHungUp) {
   EXPECT_EQ(count(Kind::kHangUp), 0u) << "what egress held back comes yet";
   answer_stops({Failure::kRefused, "a proxy's page"}, 200);
   EXPECT_EQ(next(Kind::kHangUp).session, session);
+  listed = {egress("EG_1", "TR_1", EgressStatus::kActive)};
   plan->on_connection_ended(session, now);
+  plan->set_filter({}, now);  // may be heard again
   EXPECT_GT(answer_stops({Failure::kRefused, "a proxy's page"}, 20'000), 3) << "it may run on";
   EXPECT_EQ(count(Kind::kHangUp), 0u);
   EXPECT_EQ(count(Kind::kStart), 0u);
+  listed.clear();
+  answer_stops({Failure::kRefused, "a proxy's page"}, 31'000);
+  EXPECT_NE(next(Kind::kStart).session, session);
+}
+
+TEST_F(PlanTest, WhatGoesOnThoughItWasStoppedIsHungUp) {
+  make();
+  room = {person("alice", {"TR_1"})};
+  pass(0);
+  const uint64_t session = run("TR_1", "EG_1");
+  exclude("alice");
+  plan->on_stop_answer(next(Kind::kStop).egress, now);
+  pass(5900);
+  EXPECT_EQ(count(Kind::kHangUp), 0u);
+  pass(200);
+  EXPECT_EQ(next(Kind::kHangUp).session, session);
 }
 
 TEST_F(PlanTest, WhatIsStoppedInTimeIsNotHungUp) {
