@@ -37,7 +37,7 @@ start() { # COMMAND...
 
 # Ctrl-C, as a user ends it; the pipeline has to end by itself, and well.
 stop() { # [SECONDS]
-  kill -INT $pipeline
+  kill -INT $pipeline 2>/dev/null # it may have ended
   for _ in $(seq $((${1:-20} * 10))); do
     kill -0 $pipeline 2>/dev/null || break
     sleep 0.1
