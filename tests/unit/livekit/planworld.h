@@ -330,8 +330,8 @@ class World {
     const Failure failure = kFailures[pick(method == Kind::kStop ? 2 : 4)];
     if (!refusals_.erase(method)) refusals_[method] = {failure, "refused"};
   }
-  // Of the plan's call, not done by the server.
-  void refuse(const PlanAction& action, const CallFailure& failure) {
+  // The answer to a call that failed.
+  void fail(const PlanAction& action, const CallFailure& failure) {
     switch (action.kind) {
       case Kind::kListParticipants:
         plan_->on_participants_failed(failure, now_);
@@ -408,19 +408,19 @@ class World {
   }
 
   void act(const PlanAction& action) {
-    const CallFailure unreachable{Failure::kUnreachable, "no answer"};
+    const std::function<void()> lost = [=, this] {
+      fail(action, {Failure::kUnreachable, "no answer"});
+    };
     if (action.kind == Kind::kStop) egresses_[action.egress].stop_asked = true;
     if (const auto found = refusals_.find(action.kind); found != refusals_.end() && reachable_) {
-      answer([=, this, failure = found->second] { refuse(action, failure); },
-             [=, this] { refuse(action, unreachable); });
+      answer([=, this, failure = found->second] { fail(action, failure); }, lost);
       return;
     }
     switch (action.kind) {
       case Kind::kListParticipants: {
         std::vector<Participant> list;
         for (const auto& person : people_) list.push_back(describe(person.first, true));
-        answer([this, list] { plan_->on_participants(list, now_); },
-               [=, this] { plan_->on_participants_failed(unreachable, now_); });
+        answer([this, list] { plan_->on_participants(list, now_); }, lost);
         break;
       }
       case Kind::kListEgress: {
@@ -428,38 +428,28 @@ class World {
         for (const auto& [id, egress] : egresses_) {
           if (egress.status < EgressStatus::kComplete) list.push_back(describe_egress(id));
         }
-        answer([this, list] { plan_->on_egress_list(list, now_); },
-               [=, this] { plan_->on_egress_list_failed(unreachable, now_); });
+        answer([this, list] { plan_->on_egress_list(list, now_); }, lost);
         break;
       }
       case Kind::kCheckEgress: {
         const std::string id = action.egress;
         const Egress info = describe_egress(id);
-        answer([=, this] { plan_->on_egress_checked(id, &info, now_); },
-               [=, this] { plan_->on_egress_checked(id, nullptr, now_); });
+        answer([=, this] { plan_->on_egress_checked(id, &info, now_); }, lost);
         break;
       }
       case Kind::kStart:
-        start(action);
+        start(action, lost);
         break;
       case Kind::kStop: {
         const std::string id = action.egress;
-        if (reachable_ && egresses_[id].lost && egresses_[id].status < EgressStatus::kEnding) {
-          answer(
-              [=, this] {
-                plan_->on_stop_failed(id, {Failure::kUnavailable, "no response"}, now_);
-              },
-              [=, this] { plan_->on_stop_failed(id, unreachable, now_); });
-        } else if (reachable_ && egresses_[id].status < EgressStatus::kEnding) {
+        const bool runs = reachable_ && egresses_[id].status < EgressStatus::kEnding;
+        if (runs && egresses_[id].lost) {
+          answer([=, this] { fail(action, {Failure::kUnavailable, "no response"}); }, lost);
+        } else if (runs) {
           end_slowly(id);
-          answer([=, this] { plan_->on_stop_answer(id, now_); },
-                 [=, this] { plan_->on_stop_failed(id, unreachable, now_); });
+          answer([=, this] { plan_->on_stop_answer(id, now_); }, lost);
         } else {
-          answer(
-              [=, this] {
-                plan_->on_stop_failed(id, {Failure::kOver, "ended"}, now_);
-              },
-              [=, this] { plan_->on_stop_failed(id, unreachable, now_); });
+          answer([=, this] { fail(action, {Failure::kOver, "ended"}); }, lost);
         }
         break;
       }
@@ -480,7 +470,7 @@ class World {
     }
   }
 
-  void start(const PlanAction& action) {
+  void start(const PlanAction& action, const std::function<void()>& lost) {
     FakeEgress wish;
     wish.key = action.key;
     wish.track = action.track;
@@ -506,18 +496,12 @@ class World {
       }
     }
     const uint64_t session = action.session;
-    const CallFailure unreachable{Failure::kUnreachable, "no answer"};
-    const auto lost = [=, this] { plan_->on_start_failed(session, unreachable, now_); };
     if (!reachable_) {
       answer(lost, lost);
       return;
     }
     if (!service_up_) {
-      answer(
-          [=, this] {
-            plan_->on_start_failed(session, {Failure::kUnavailable, "503"}, now_);
-          },
-          lost);
+      answer([=, this] { fail(action, {Failure::kUnavailable, "503"}); }, lost);
       return;
     }
     const std::string id = "EG_" + std::to_string(++ids_);
