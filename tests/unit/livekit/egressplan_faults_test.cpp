@@ -2,8 +2,6 @@
 // What a real LiveKit was seen to do, told to the plan one story at a time: all that goes wrong.
 #include "egressplan.h"
 
-#include <map>
-
 #include "planfixture.h"
 
 namespace livekit {

@@ -3,6 +3,8 @@
 // or by a proxy, and egresses that cannot be stopped.
 #include "egressplan.h"
 
+#include <map>
+
 #include "planfixture.h"
 
 namespace livekit {
